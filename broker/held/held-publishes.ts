@@ -13,14 +13,13 @@
  *
  * The payload object is a message's identity in here: aedes passes it on as it is, while it copies packets and renumbers those that are moved.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
-import { createTurns, type Turns } from '../../services/platform/batching/turns.ts';
 import { freeMessageId, type QueuedMessage, type SessionQueues } from '../session-queues.ts';
 import type { SharedDelivery, SharedSubscriptions } from '../shared-subscriptions.ts';
 import { acknowledge, digestOf, incomingOf, writeAcknowledgement } from './acknowledgement.ts';
-import { type HeldStats, type HoldLimits, type LimitReached, limitReached, MOST_OF_ONE_SENDER } from './held-limits.ts';
-import { acknowledges, createReceivers, type Receivers, type Room } from './receivers.ts';
+import { type HeldStats, type HoldLimits, type LimitReached, limitReached } from './held-limits.ts';
+import { createLine, type Line } from './line.ts';
+import { acknowledges, createReceivers, type Receivers } from './receivers.ts';
 import { createWindows, type Windows } from './windows.ts';
 
 /** A message in the hands of one receiver. */
@@ -57,12 +56,8 @@ interface State extends Pick<HeldPublishesOptions, 'limits' | 'commits'> {
   byPayload: Map<Buffer, Held>;
   /** By client id and packet identifier. */
   bySender: Map<string, Map<number, Held>>;
-  /** By topic: those that no receiver has. */
-  waiting: Map<string, Turns<Held>>;
-  /** Topics for which `deliverWaiting` runs. */
-  delivering: Set<string>;
-  /** Counts subscriptions and acknowledgements, to notice one that comes while a delivery runs. */
-  changes: number;
+  /** Those that no receiver has. */
+  line: Line<Held>;
   /** Copies on connections of clean sessions, by the packet identifier that will be acknowledged. */
   cleanCopies: Map<Client, Map<number, { held: Held; copy: Copy }>>;
   /** Clients whose messages were not taken. */
@@ -71,8 +66,6 @@ interface State extends Pick<HeldPublishesOptions, 'limits' | 'commits'> {
   refused: number;
   full: LimitReached | undefined;
   windows: Windows;
-  /** On their way through aedes to their receivers. */
-  publishing: number;
   parts: { broker: Aedes; queues: SessionQueues; shared: SharedSubscriptions; receivers: Receivers } | undefined;
 }
 
@@ -106,55 +99,29 @@ export interface HeldPublishesOptions {
 
 /** What a held message costs beside its payload, roughly. */
 const MESSAGE_BYTES = 1000;
-/** Delivered in one turn of the event loop, so that a backlog does not stop everything else. */
-const DELIVERED_AT_ONCE = 500;
 
-function openState({ limits, commits }: HeldPublishesOptions): State {
+export function createHeldPublishes({ limits, commits, onRefused, onFull }: HeldPublishesOptions): HeldPublishes {
   const state: State = {
-    ...{ limits, commits },
-    ...{ byPayload: new Map(), bySender: new Map(), waiting: new Map(), cleanCopies: new Map() },
-    ...{ delivering: new Set(), refusedClients: new Set() },
-    ...{ changes: 0, publishing: 0, bytes: 0, refused: 0, full: undefined, parts: undefined },
-    windows: createWindows(limits.window, () => deliverAll(state)),
+    limits,
+    commits,
+    byPayload: new Map(),
+    bySender: new Map(),
+    line: createLine<Held>({
+      room: (topic) => state.parts!.receivers.room(topic),
+      heldOf: (clientId) => state.bySender.get(clientId)?.size ?? 0,
+      deliver: (held, done) => deliver(state, held, done),
+    }),
+    cleanCopies: new Map(),
+    refusedClients: new Set(),
+    bytes: 0,
+    refused: 0,
+    full: undefined,
+    windows: createWindows(limits.window, () => state.line.lookSoon()),
+    parts: undefined,
   };
-  return state;
-}
 
-export function createHeldPublishes(options: HeldPublishesOptions): HeldPublishes {
-  const { commits, onRefused, onFull } = options;
-  const state = openState(options);
   return {
-    take(client, packet) {
-      const publish = {
-        clientId: client.id,
-        client,
-        messageId: packet.messageId!,
-        qos: packet.qos as 1 | 2,
-        retain: packet.retain,
-        topic: packet.topic,
-        payload: packet.payload as Buffer,
-      };
-      const take = () => {
-        const reached = hold(state, publish);
-        if (reached === undefined) return;
-        state.refused++;
-        state.refusedClients.add(client);
-        onRefused(client, publish);
-        if (state.full !== undefined) return;
-        state.full = reached;
-        onFull(client, publish.topic);
-      };
-      if (publish.qos === 1) take();
-      // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2]. Another content is another login, of a
-      // client that lost its own state (mosquitto_pub begins with 1 at each start).
-      else
-        incomingOf(state.parts!.broker)
-          .incomingGetPacket(client, publish)
-          .then(
-            ({ payload }) => (digestOf(publish).equals(payload) ? writeAcknowledgement(client, 'pubrec', publish.messageId) : take()),
-            take,
-          );
-    },
+    take: (client, packet) => takePublish(state, client, packet, { onRefused, onFull }),
     isHeldFor: (clientId, { topic, payload }) => state.byPayload.has(payload as Buffer) && commits(clientId, topic),
     noteCleanDelivery: (client, packet) => noteCleanDelivery(state, client, packet),
     queued(message) {
@@ -183,7 +150,7 @@ export function createHeldPublishes(options: HeldPublishesOptions): HeldPublishe
     attach(parts) {
       state.parts = { ...parts, receivers: createReceivers({ ...parts, commits, windows: state.windows }) };
       parts.broker.on('subscribe', () => {
-        deliverAll(state);
+        state.line.look();
         for (const held of state.byPayload.values()) offerToGroups(state, held);
       });
       parts.broker.on('clientDisconnect', (client) => disconnected(state, client));
@@ -192,17 +159,48 @@ export function createHeldPublishes(options: HeldPublishesOptions): HeldPublishe
   };
 }
 
+function takePublish(
+  state: State,
+  client: Client,
+  packet: PublishPacket,
+  { onRefused, onFull }: Pick<HeldPublishesOptions, 'onRefused' | 'onFull'>,
+): void {
+  const publish = {
+    clientId: client.id,
+    client,
+    messageId: packet.messageId!,
+    qos: packet.qos as 1 | 2,
+    retain: packet.retain,
+    topic: packet.topic,
+    payload: packet.payload as Buffer,
+  };
+  const take = () => {
+    const reached = hold(state, publish);
+    if (reached === undefined) return;
+    state.refused++;
+    state.refusedClients.add(client);
+    onRefused(client, publish);
+    if (state.full !== undefined) return;
+    state.full = reached;
+    onFull(client, publish.topic);
+  };
+  if (publish.qos === 1) take();
+  // Found: it was acknowledged with PUBREC and not released yet, so this is a double [MQTT-4.3.3-2]. Another content is another login, of a
+  // client that lost its own state (mosquitto_pub begins with 1 at each start).
+  else
+    incomingOf(state.parts!.broker)
+      .incomingGetPacket(client, publish)
+      .then(
+        ({ payload }) => (digestOf(publish).equals(payload) ? writeAcknowledgement(client, 'pubrec', publish.messageId) : take()),
+        take,
+      );
+}
+
 function statsOf({ byPayload, bytes, refused, full }: State): HeldStats {
   // A map keeps its order, and a message that is delivered again keeps its place.
   const [oldest] = byPayload.values();
   const heldOldestMs = oldest === undefined ? 0 : performance.now() - oldest.since;
   return { held: byPayload.size, heldBytes: bytes, heldOldestMs, heldRefused: refused, heldFull: full };
-}
-
-/** After a change of the receivers, or of the room that they have. */
-function deliverAll(state: State): void {
-  state.changes++;
-  for (const topic of state.waiting.keys()) void deliverWaiting(state, topic);
 }
 
 const heldBy = (state: State, { packet }: QueuedMessage): Held | undefined => state.byPayload.get(packet.payload as Buffer);
@@ -230,60 +228,15 @@ function hold(state: State, publish: Publish): LimitReached | undefined {
   state.bySender.set(held.clientId, own);
   state.byPayload.set(held.payload, held);
   state.bytes += bytes;
-  wait(state, held);
+  state.line.add(held);
   return undefined;
 }
 
-/** The senders have their turns. */
-const newTurns = (): Turns<Held> => createTurns(({ clientId }) => clientId);
-
-function wait(state: State, held: Held): void {
-  state.waiting.getOrInsertComputed(held.topic, newTurns).add(held);
-  void deliverWaiting(state, held.topic);
-}
-
-const isWaiting = (state: State, held: Held): boolean => state.waiting.get(held.topic)?.has(held) ?? false;
-
-/** Delivers what waits for a receiver of this topic, as far as there is one and its window has room: the oldest of each sender in turn. */
-async function deliverWaiting(state: State, topic: string): Promise<void> {
-  if (state.delivering.has(topic)) return;
-  state.delivering.add(topic);
-  while (state.waiting.has(topic)) {
-    const { changes } = state;
-    const room = await state.parts!.receivers.room(topic);
-    const waiting = state.waiting.get(topic);
-    const before = waiting?.size;
-    if (waiting && room) deliverInto(state, waiting, room);
-    if (waiting?.size === 0) state.waiting.delete(topic);
-    else if (waiting?.size !== before) await setImmediate();
-    else if (changes === state.changes) break;
-  }
-  state.delivering.delete(topic);
-}
-
-function deliverInto(state: State, waiting: Turns<Held>, { left, window }: Room): void {
-  const mostOfOne = Math.max(1, Math.floor(window * MOST_OF_ONE_SENDER));
-  const mayHave = (clientId: string): boolean => (state.bySender.get(clientId)?.size ?? 0) - waiting.of(clientId) < mostOfOne;
-  for (let more = Math.min(left - state.publishing, DELIVERED_AT_ONCE); more > 0; more--) {
-    const held = waiting.next(mayHave);
-    if (held === undefined) return;
-    waiting.delete(held);
-    deliver(state, held);
-  }
-}
-
-function deliver(state: State, held: Held): void {
-  const { changes } = state;
+function deliver(state: State, held: Held, done: (isTaken: boolean) => void): void {
   const { topic, payload, retain } = held;
-  state.publishing++;
-  state.parts!.broker.publish({ cmd: 'publish', topic, payload, qos: 1, retain, dup: false }, () => {
-    state.publishing--;
-    if (held.copies.size === 0 && state.byPayload.get(payload) === held && !isWaiting(state, held)) {
-      // Nobody took it who acknowledges. It is tried again at the next subscription, which may have come meanwhile.
-      state.waiting.getOrInsertComputed(topic, newTurns).add(held);
-      if (changes !== state.changes) void deliverWaiting(state, topic);
-    } else if (state.publishing === 0) void deliverWaiting(state, topic);
-  });
+  state.parts!.broker.publish({ cmd: 'publish', topic, payload, qos: 1, retain, dup: false }, () =>
+    done(held.copies.size > 0 || state.byPayload.get(payload) !== held),
+  );
 }
 
 function acknowledged(state: State, held: Held, copy: Copy): void {
@@ -307,7 +260,7 @@ const isConnected = (state: State, { clientId }: Copy): boolean => state.parts!.
 
 /** Answers the sender once enough receivers have acknowledged, and delivers again when too few are left. */
 function decide(state: State, held: Held): void {
-  if (state.byPayload.get(held.payload) !== held || isWaiting(state, held)) return;
+  if (state.byPayload.get(held.payload) !== held || state.line.has(held)) return;
   const { copies, acknowledgedBy, givenBackBy } = held;
   // An absent plain subscriber may never come back, so it holds nothing back once another has acknowledged.
   const present = copies.values().filter((copy) => copy.group !== undefined || isConnected(state, copy));
@@ -327,15 +280,15 @@ function decide(state: State, held: Held): void {
   } else {
     acknowledgedBy.clear();
     givenBackBy.clear();
-    wait(state, held);
+    state.line.add(held);
   }
 }
 
 /** A message that only plain subscribers have goes to a group that has begun since. A plain one may be absent for good. */
 function offerToGroups(state: State, held: Held): void {
-  if (isWaiting(state, held) || held.copies.size === 0 || !state.parts!.receivers.hasGroup(held.topic)) return;
+  if (state.line.has(held) || held.copies.size === 0 || !state.parts!.receivers.hasGroup(held.topic)) return;
   if (held.copies.values().some((copy) => kindOf(copy) === 'group')) return;
-  wait(state, held);
+  state.line.add(held);
 }
 
 function forget(state: State, held: Held): void {
@@ -344,9 +297,7 @@ function forget(state: State, held: Held): void {
   const own = state.bySender.get(held.clientId);
   if (own?.get(held.messageId) === held) own.delete(held.messageId);
   if (own?.size === 0) state.bySender.delete(held.clientId);
-  const waiting = state.waiting.get(held.topic);
-  waiting?.delete(held);
-  if (waiting?.size === 0) state.waiting.delete(held.topic);
+  state.line.delete(held);
 }
 
 /** Nobody waits for the acknowledgement any more. A copy that was never sent is taken back, since the client sends again; one on its way still arrives. */
@@ -354,7 +305,7 @@ function abandon(state: State, held: Held): void {
   held.client = undefined;
   for (const copy of [...held.copies])
     if (isQueued(copy) && copy.sentOn === undefined && !isConnected(state, copy)) state.parts!.queues.remove(copy);
-  if (isWaiting(state, held)) forget(state, held);
+  if (state.line.has(held)) forget(state, held);
 }
 
 function disconnected(state: State, client: Client): void {
