@@ -5,7 +5,7 @@
 import type { Sql, Transaction } from '../platform/database/database.ts';
 import { RETRYABLE_ITEM_STATES } from '../platform/job-states.ts';
 import { idFromBytes, idToBytes } from './id.ts';
-import { isLive, type State } from './job.ts';
+import { type Change, isLive, type State } from './job.ts';
 import { idOf, lockJobs, readJobs, type Standing } from './states/standing.ts';
 
 /** The ids of a job's parts, by the primary key. */
@@ -40,12 +40,7 @@ export async function partsAmong(sql: Sql, ids: readonly Buffer[]): Promise<Set<
 }
 
 /** A job that waits for its parts. */
-export interface Parent {
-  id: string;
-  type: string;
-  symbol: string | null;
-  attempt: number;
-}
+export type Parent = Pick<Change, 'id' | 'type' | 'symbol' | 'attempt'>;
 
 /** The jobs that wait for this one as a part of them. Walks ix_needs. */
 export async function waitingParents(sql: Sql, id: string): Promise<Parent[]> {

@@ -4,6 +4,7 @@ import { listInstances } from '../../platform/registry/instances.ts';
 import type { EnqueueAnswer } from '../enqueue/enqueue.ts';
 import { idFromBytes, idToBytes, sortedBytes } from '../id.ts';
 import { after, isLive, type Ledger, LIVE_STATES, nowOf, priorityOf, QUEUES, type Queue, type State } from '../job.ts';
+import { percentile } from './metrics.ts';
 
 export interface Estimate {
   /** Jobs that are claimed before it; 0 for one that runs or has ended, null for one that starts later. */
@@ -181,12 +182,12 @@ async function readMedians(sql: Sql): Promise<Map<string, number>> {
        FROM (SELECT job_id, started_at, ended_at FROM ended FORCE INDEX (ix_ended) WHERE state = 'completed' ORDER BY ended_at DESC, job_id DESC LIMIT ${MEASURED_JOBS}) r
        JOIN jobs j ON j.id = r.job_id WHERE r.started_at IS NOT NULL`,
   );
-  return new Map([...Map.groupBy(rows, ({ type }) => type)].map(([type, group]) => [type, median(group.map(({ seconds }) => seconds))]));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.ceil(sorted.length / 2) - 1] as number;
+  const byType = Map.groupBy(rows, ({ type }) => type);
+  const medians = [...byType].map(([type, group]): [string, number] => {
+    const all = group.map(({ seconds }) => seconds);
+    return [type, percentile(all, 0.5)];
+  });
+  return new Map(medians);
 }
 
 function rested<T>(read: () => Promise<T>): () => Promise<T> {

@@ -59,9 +59,10 @@ export async function readMeshMetrics(
   const workers = instances.filter(({ service }) => service === 'worker');
   const slots = workers.reduce((sum, { capacity }) => sum + capacity, 0);
   // Counted in the ledger: a worker's own row is some seconds old. Jobs of a dead worker count until they are taken back, so at most all slots are busy.
-  const busy = Math.min(
-    slots,
-    ledger.queues.reduce((sum, { running }) => sum + running, 0),
+  const running = ledger.queues.reduce((sum, queue) => sum + queue.running, 0);
+  const busy = Math.min(slots, running);
+  const clocks = instances.flatMap(({ service, instance, clock_offset_s: offset_s }) =>
+    offset_s === null ? [] : [{ service, instance, offset_s }],
   );
   const had = new Set(workers.flatMap(({ capabilities }) => capabilities));
   const withPlace = workers.filter(({ capacity, running }) => running < capacity);
@@ -73,9 +74,7 @@ export async function readMeshMetrics(
     workers: { online: workers.length, slots, busy },
     utilisation: slots === 0 ? 0 : busy / slots,
     latencies,
-    clocks: instances.flatMap(({ service, instance, clock_offset_s }) =>
-      clock_offset_s === null ? [] : [{ service, instance, offset_s: clock_offset_s }],
-    ),
+    clocks,
   };
 }
 
@@ -90,15 +89,10 @@ export async function readLatencies(sql: Sql, now: Date, types: Ledger['types'])
       WHERE j.type IN (?) AND JSON_EXTRACT(r.result, '$.ms') IS NOT NULL`,
     [new Date(now.getTime() - LATENCY_WINDOW_MS), measuring],
   );
-  return [...Map.groupBy(rows, ({ source }) => source)].map(([source, group]) => ({
-    source,
-    p95:
-      percentile(
-        group.map(({ ms }) => ms),
-        0.95,
-      ) / 1000,
-    answers: group.length,
-  }));
+  return [...Map.groupBy(rows, ({ source }) => source)].map(([source, group]) => {
+    const times = group.map(({ ms }) => ms / 1000);
+    return { source, p95: percentile(times, 0.95), answers: group.length };
+  });
 }
 
 /** By nearest rank: the smallest value that is at least as large as this share of all values. */
