@@ -336,8 +336,7 @@ const OWN_KEYS = {
     latencies: '[{source, p95_s, answers}]',
     freshness: '{fresh, outdated, stale, missing, simulated}: held and watched symbols by the state of their price',
     instances: '[{instance, service, capacity, running, started_at, heartbeat_at, clock_offset_s}]',
-    alerts:
-      '[{name, value, threshold, since, text, advice}] that are raised; advice: {means, todo, command}, null for one of another program',
+    alerts: '[{name, value, threshold, since, text, advice}] that are raised; advice: null, or {means, todo, command}',
     clock_offset_s: "seconds by which this machine's clock is ahead of the database's",
   },
   dashboard: { url: 'the link', expires_at: 'until when it works' },
