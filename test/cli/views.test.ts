@@ -314,17 +314,10 @@ describe('stats', () => {
       expect.stringMatching(/^[23]\.\d s$/),
     ]);
     expect(lines[at + 3]).toEqual(['batch_fetch', expect.stringMatching(/^[89]\.\d s$/)]);
+    expect(stdout).toMatch(/\nalert depth for 2 min: too many\nalert max_fetch_latency for \d+\.\d s: late\n/);
     // Of an alert of the mesh the advice follows; another program's has none.
-    expect(stdout.slice(stdout.indexOf('alert depth')).replace(/\d+\.\d s/, '5 s')).toBe(
-      [
-        'alert depth for 2 min: too many',
-        'alert max_fetch_latency for 5 s: late',
-        '  What it means: A source is slow, so logins wait longer for fresh data.',
-        '  What to do: Wait, or put a quicker source first (stock_jobs.data_fetch.sources).',
-        '  Command: npx stockmesh stats',
-        '',
-      ].join('\n'),
-    );
+    expect(stdout).toMatch(/: late\n {2}What it means: A source is slow, so logins wait longer for fresh data\.\n {2}What to do: Wait, /);
+    expect(stdout).toMatch(/ or put a quicker source first \(\S+\)\.\n {2}Command: npx stockmesh stats\n$/);
     const document = await json('stats');
     expect(document).toMatchObject({
       ...{

@@ -79,7 +79,8 @@ test('a receiver that asks for a pause gets one, and then the message', async ()
   answer = (tries) => (tries === 0 ? { status: 429, headers: { 'retry-after': '30' } } : { status: 200 });
   await mesh.start([chat('json')]);
   await mesh.commit({});
-  await vi.waitFor(async () => expect((await mesh.messages())[0]).toMatchObject({ attempts: 1, state: 'sending' }), soon);
+  // Its try has ended: the pause has begun.
+  await vi.waitFor(async () => expect((await mesh.messages())[0]?.last_error).toContain('429'), soon);
   mesh.clock.advance({ seconds: 29 });
   await mesh.commit({ subject: 'alert:other' });
   await vi.waitFor(async () => expect(await mesh.messages()).toHaveLength(2), soon);
