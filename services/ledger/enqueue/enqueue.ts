@@ -192,11 +192,11 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const needs = [...needsOfNew(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
-  await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
+  const woken = await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked: new Set(locked.map(({ id }) => id)) }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
   requeueSlotWaiters(
     tx,
-    locked.filter(({ id }) => !joinedIds.has(id)),
+    locked.filter(({ id }) => !joinedIds.has(id) && !woken.includes(id)),
   );
   await insertDependencies(tx, needs, live.values());
   insertItems(tx, accepted, now);
@@ -320,18 +320,8 @@ async function insertJobs(
       request: best,
     };
     const due_at = state === 'scheduled' ? (startAt as Date) : expiryOf(ledger, { type: best.type, queue }, now);
-    const capability = rulesOf(ledger, best.type).capabilityOf?.(best.payload) ?? null;
-    return {
-      id: idToBytes(id),
-      type: best.type,
-      capability,
-      state,
-      queue,
-      priority,
-      attempt: 0,
-      due_at,
-      blocked_on: 'dependency' as const,
-    };
+    const what = { id: idToBytes(id), type: best.type, capability: rulesOf(ledger, best.type).capabilityOf?.(best.payload) ?? null };
+    return { ...what, state, queue, priority, attempt: 0, due_at, blocked_on: 'dependency' as const };
   });
   const isTraced = accepted.some(({ group }) => group.best.trace !== undefined);
   const isTied = rows.some(({ capability }) => capability !== null);
