@@ -32,7 +32,8 @@ test('the types have the attempts, pauses and time limits of the configuration',
     'ranking.timeout': 13,
     'jobs.timeouts.batch_analysis': 14,
   });
-  const sources = { maxAttempts: 3, backoffSeconds: [5, 50] };
+  // Which capability: capabilities.test.ts.
+  const sources = { maxAttempts: 3, backoffSeconds: [5, 50], capabilityOf: expect.any(Function) };
   expect(ledgerOf({} as never, systemClock, config).types).toEqual({
     fetch: { ...sources, timeoutSeconds: 11, mayCompleteWithErrors: false, measuresSource: true },
     backfill: { ...sources, timeoutSeconds: 11, mayCompleteWithErrors: false },

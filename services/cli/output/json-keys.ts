@@ -9,7 +9,7 @@ type Keys = Readonly<Record<string, string>>;
 const waited: Keys = {
   ok: 'true when all requested jobs are completed',
   elapsed_ms: 'from the start to the end of the last job',
-  jobs: '[{id, type, symbol, capability, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, warnings, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
+  jobs: '[{id, type, symbol, state, attempt, source, bars, written, through, stale, simulated, signal, confidence, warnings, mode, eligible, kept, ms, fresh_after_ms, reason, items}]',
   skipped: '[{symbol, reason}] that needed no job',
   refused: '[{symbol, reason}] whose queue was full',
   prices:
@@ -160,7 +160,7 @@ const OWN_KEYS = {
   },
   'login --wait': { user: 'the user who signed in', ...answered },
   jobs: {
-    jobs: '[{id, type, symbol, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason, code}]',
+    jobs: '[{id, type, symbol, capability, state, queue, priority, score, attempt, max_attempts, user, worker, blocked_on, run_at, enqueued_at, started_at, ended_at, reason, code}]',
     next: 'the value of --before for the next page, or null',
   },
   job: {

@@ -180,11 +180,11 @@ async function answer(tx: Transaction, ledger: Ledger, groups: readonly Group[],
   const needs = [...needsOfNew(accepted, idOfKey), ...newNeeds, ...joined.flatMap((one) => needsOf(one, newIds))];
   await insertJobs(tx, ledger, accepted, needs, now);
   const choiceOf = new Map(rising.map(({ row }, index) => [row.id, choices[fresh.length + index] as QueueChoice]));
-  await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked }, now);
+  const woken = await joinLive(tx, ledger, joined, { choices: choiceOf, needs, locked }, now);
   const joinedIds = new Set(joined.map(({ row }) => row.id));
   // Locked only as dependencies. A slot that became free meanwhile has skipped them: the claim decides whether one is free.
   const passedOver = [...locked].flatMap(([id, row]) =>
-    !joinedIds.has(id) && row.state === 'blocked' && row.blocked_on === 'slot' ? [row] : [],
+    !joinedIds.has(id) && !woken.includes(id) && row.state === 'blocked' && row.blocked_on === 'slot' ? [row] : [],
   );
   await move(tx, ledger, passedOver, () => ({ state: 'ready' }));
   insertDependencies(tx, needs, live.values());

@@ -194,7 +194,8 @@ export function needsOf({ group, row }: Joined, idOfKey: ReadonlyMap<string, str
 /**
  * Joins live jobs. Each becomes as urgent as the most urgent request for it (`choices`: the higher queue that had room, for those with `queuesAbove`); waits for its
  * new `needs`; does not wait for a slot any more, since a new subscriber may have one, nor for a start later than the one asked for, unless it rests between two
- * attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to.
+ * attempts; and may wait as long again as its queue allows, once half of that is over. A running job is only subscribed to. Returns other jobs that it made ready, for slots
+ * that joined jobs leave.
  */
 export async function joinLive(
   tx: Transaction,
@@ -202,7 +203,7 @@ export async function joinLive(
   joined: readonly Joined[],
   { choices, needs, locked }: { choices: ReadonlyMap<string, QueueChoice>; needs: readonly Need[]; locked: ReadonlyMap<string, Standing> },
   now: Date,
-): Promise<void> {
+): Promise<string[]> {
   const early = joined.filter((one) => startsNow(one, now)).map(({ row }) => row.id);
   const waiting = new Set([...needs.map(({ jobId }) => jobId), ...(await withLiveNeeds(tx, early, { locked: true }))]);
   const changed = new Map<Standing, LiveJob>();
@@ -229,7 +230,7 @@ export async function joinLive(
   });
   raise(tx, rising);
   writeWhy(tx, raised);
-  await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
+  return offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
 }
 
 /** The job as it is after it was joined. */

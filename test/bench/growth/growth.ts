@@ -1,7 +1,7 @@
-/** d. What a long queue and a long past cost: claims and enqueues while jobs wait, have ended, are of another type, or wait for a slot of their users. */
+/** d. What a long queue and a long past cost: claims and enqueues while jobs wait, have ended, are of another type or region, or wait for a slot of their users. */
 import { enqueue, type JobRequest } from '../../../services/ledger/enqueue/enqueue.ts';
 import type { Ledger } from '../../../services/ledger/job.ts';
-import { type ClaimedJob, claim } from '../../../services/ledger/run/claim.ts';
+import { type ClaimedJob, claim, type Places } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { payload } from '../contenders/contender.ts';
@@ -18,6 +18,8 @@ interface Case {
   request?: Partial<JobRequest>;
   /** The worker claims these types alone. */
   types?: readonly string[];
+  /** What it knows of its last claim, and has. */
+  places?: Places;
 }
 
 interface Measured {
@@ -86,6 +88,15 @@ function casesOf(quick: boolean): Case[] {
       request: { type: OTHER_TYPE, level: 3 },
       types: [OTHER_TYPE],
     },
+    {
+      label: `${figure(longest)} of another region`,
+      fill: async (root, ledger) => {
+        await storeWaiting(root, longest);
+        for (const table of ['jobs', 'ready']) await root.long.run(`UPDATE ${table} SET capability = 'region:eu'`);
+        await add(ledger, FEW, {});
+      },
+      places: { tied: true, capabilities: ['region:us'] },
+    },
     { label: `${figure(blocked)} wait for a slot`, fill: (_, ledger) => storeBlocked(ledger, blocked) },
   ];
 }
@@ -112,7 +123,7 @@ async function storeBlocked(ledger: Ledger, jobs: number): Promise<void> {
   await add(ledger, FEW, {});
 }
 
-async function measure(ledger: Ledger, { request = {}, types }: Case, samples: number): Promise<Measured> {
+async function measure(ledger: Ledger, { request = {}, types, places }: Case, samples: number): Promise<Measured> {
   const finish = (jobs: readonly ClaimedJob[]): Promise<unknown> =>
     complete(
       ledger,
@@ -121,7 +132,7 @@ async function measure(ledger: Ledger, { request = {}, types }: Case, samples: n
     );
   const claiming = async (size: number): Promise<number> => {
     const started = performance.now();
-    const { jobs } = await claim(ledger, 'grower', size, types);
+    const { jobs } = await claim(ledger, 'grower', size, types, undefined, places);
     const ms = performance.now() - started;
     if (jobs.length !== size) throw new Error(`claimed ${jobs.length} of ${size}`);
     await finish(jobs);

@@ -34,6 +34,6 @@ test.skipIf(kubectl === undefined)('it has workers alone, with the capability of
     ...['STOCKMESH_CONFIG', 'STOCKMESH_DATABASE_PASSWORD_FILE', 'STOCKMESH_MQTT_WORKER_PASSWORD_FILE', 'STOCKMESH_WORKER_CAPABILITIES'],
   ]);
   const { STOCKMESH_WORKER_CAPABILITIES } = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
-  expect(readFileSync(join(ROOT, 'config/default.yaml'), 'utf8')).toContain('${STOCKMESH_WORKER_CAPABILITIES:-}');
+  expect(readFileSync(join(ROOT, 'config/default.yaml'), 'utf8')).toContain(`\${STOCKMESH_WORKER_CAPABILITIES:-}`);
   expect(loadConfig({ env: { STOCKMESH_WORKER_CAPABILITIES } }).config.worker.capabilities).toEqual(['region:eu']);
 });

@@ -106,10 +106,10 @@ test('a source says whether it is asked, how it answered, and what is left of it
 test('an instance says its version and what it cannot do, as heard over the broker', async () => {
   const bus = mesh.connect('worker');
   await bus.online();
-  bus.updatePresence({ name: 'the large one', capabilities: ['gpu'], capacity: 4, running: 0, degraded: ['it is slow today'] });
+  bus.updatePresence({ name: 'the large one', capacity: 4, running: 0, degraded: ['it is slow today'] });
   await mesh.db.run(
-    'INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at) SELECT ?, ?, UUID(), 4, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)',
-    ['worker-1', 'worker'],
+    'INSERT INTO instances (instance, service, session, capacity, running, started_at, heartbeat_at, capabilities) SELECT ?, ?, UUID(), 4, 0, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), ?',
+    ['worker-1', 'worker', '["gpu"]'],
   );
   const worker = async () =>
     (await mesh.operator.get('/v1/workers')).body.instances.find((one: { service: string }) => one.service === 'worker');

@@ -268,8 +268,8 @@ export const commands: fc.Arbitrary<Command>[] = [
         key,
         user,
         after: fc.option(fc.constantFrom('a', 'b'), { nil: undefined, freq: 2 }),
-        startsIn: fc.option(fc.constantFrom(20, 200), { nil: undefined, freq: 1 }),
-        region: fc.option(fc.constantFrom(...REGIONS), { nil: undefined, freq: 1 }),
+        startsIn: fc.option(fc.constantFrom(20, 200), { nil: undefined, freq: 2 }),
+        region: fc.option(fc.constantFrom(...REGIONS), { nil: undefined, freq: 2 }),
         whenFull: fc.constantFrom('next_queue' as const, 'refuse' as const),
       })
       // A cycle of needs would wait for its time to live; the callers make none.

@@ -275,3 +275,24 @@ describe('started again by hand', () => {
     },
   );
 });
+
+test('a job that another one comes to wait for is made ready once, when that one leaves it the slot of their user', async () => {
+  const ledger = on.ledger({ slotsPerUser: 1 });
+  const ask = (...some: Partial<JobRequest>[]) =>
+    enqueue(
+      ledger,
+      some.map((one) => request({ user: 'ada', ...one })),
+    );
+  const [, woken, needed] = (await ask(
+    { score: 0.9 },
+    { score: 0.8, dedupeKey: 'fetch:A' },
+    { score: 0.7, dedupeKey: 'fetch:B' },
+  )) as Enqueued[] as [Enqueued, Enqueued, Enqueued];
+  const { jobs } = await claim(ledger, 'worker-1', 10);
+  await complete(ledger, 'worker-1', [{ job: jobs[0]! }]);
+  expect([await on.state(woken.id), await on.state(needed.id)]).toEqual(['ready', 'blocked']);
+  // The first of the two waits for the second now, to which the free slot goes.
+  await ask({ dedupeKey: 'fetch:A', after: ['fetch:B'] });
+  expect(await on.row(woken.id)).toMatchObject({ state: 'blocked', blocked_on: 'dependency' });
+  expect((await claim(ledger, 'worker-1', 10)).jobs.map(({ id }) => id)).toEqual([needed.id]);
+});
