@@ -230,7 +230,7 @@ export async function joinLive(
   });
   raise(tx, rising);
   writeWhy(tx, raised);
-  return offerFreeSlots(tx, ledger, leavesSlot, { claimed: false });
+  return (await offerFreeSlots(tx, ledger, leavesSlot, { claimed: false })).map(({ id }) => id);
 }
 
 /** The job as it is after it was joined. */
