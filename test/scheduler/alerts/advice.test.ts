@@ -19,8 +19,10 @@ test.for(Object.entries(ADVICE))('%s: sentences for people, and a command of doc
 });
 
 test('each is raised, cleared and read as a mail by a test of this folder', () => {
-  const tests = ['operations', 'logins-and-data'].map((name) => readFileSync(`test/scheduler/alerts/${name}.test.ts`, 'utf8')).join('');
-  const read = (what: string) => new Set([...tests.matchAll(new RegExp(`mesh\\.${what}\\('(\\w+)'\\)`, 'g'))].map(([, name]) => name));
+  const tests = ['operations', 'logins-and-data', 'processes']
+    .map((name) => readFileSync(`test/scheduler/alerts/${name}.test.ts`, 'utf8'))
+    .join('');
+  const read = (what: string) => new Set([...tests.matchAll(new RegExp(`\\b${what}\\('(\\w+)'\\)`, 'g'))].map(([, name]) => name));
   expect([...read('raised')].sort()).toEqual(Object.keys(ADVICE).sort());
   expect([...read('cleared')].sort()).toEqual(Object.keys(ADVICE).sort());
 });
