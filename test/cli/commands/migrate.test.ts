@@ -131,9 +131,7 @@ test('what the old version may not serve through is applied when all services ha
   // The way back says whom it would hurt.
   expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), let each end first.*--yes\n$/);
   await alive('worker-1', 3_600);
-  expect((await migrate('up')).stdout).toMatch(
-    /; services of the version before must not run any more \(spellings, .*bars_digest\)\n$/,
-  );
+  expect((await migrate('up')).stdout).toMatch(/; services of the version before must not run any more \(spellings, .*bars_digest\)\n$/);
   await alive('worker-1', 0);
   await migrate('down', '--yes', '--steps', String(missing.length));
   expect(await json('up', '--yes')).toEqual({ ok: true, applied: missing, online: false });
