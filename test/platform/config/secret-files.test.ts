@@ -20,7 +20,7 @@ const at = (config: object, key: string): unknown =>
 // Every secret that the defaults fill from a variable. Those with another form than a password's are named here.
 const PLAIN = /_FILE$|_CONFIG$|_ENV$|^STOCKMESH_MODEL_(URL|NAME)$|^ENABLE_|^OTEL_/;
 const sample = (name: string): string =>
-  name.endsWith('MQTT_URL') ? 'mqtt://a:b@c' : name.endsWith('URL') ? 'mysql://a:b@c/d' : 'correct horse';
+  name.endsWith('MQTT_URL') ? 'mqtt://a:b@c' : name.endsWith('URL') ? 'mysql://a:b@c/d' : 'correct horse battery staple, and more';
 const every = new Proxy({}, { get: (_, name) => (PLAIN.test(String(name)) ? undefined : sample(String(name))) });
 const { origins } = loadConfig({ env: every });
 const secrets = [...leaves].flatMap(([key, node]) => {

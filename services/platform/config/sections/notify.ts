@@ -81,11 +81,10 @@ export const notify = z
       connections: count(1, 20),
     }),
     webhook_timeout: duration(),
-    unsubscribe_secret: z
-      .string()
-      .min(LEAST_SECRET, `must have ${LEAST_SECRET} characters or more; "openssl rand -hex 32" makes one`)
-      .nullable()
-      .meta({ secret: true }),
+    unsubscribe_secret: secret().refine(
+      (text) => text === null || text.length >= LEAST_SECRET,
+      because('config.out_of_range', `must have ${LEAST_SECRET} characters or more; "openssl rand -hex 32" makes one`),
+    ),
   })
   .check(({ value: { routes, email }, issues }) => {
     const [first] = routes.filter(({ to }) => to.email !== undefined || to.requester !== undefined);
