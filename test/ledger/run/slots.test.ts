@@ -145,7 +145,7 @@ describe('the release of a slot', () => {
     const stopping = stoppingAtCommit(on.db);
     const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: jobs[0]! }]);
     await stopping.arrived;
-    expect(await claim(on.ledger(), 'worker-2', 10)).toEqual({ jobs: [], blocked: [], undecided: true });
+    expect(await claim(on.ledger(), 'worker-2', 10)).toEqual({ jobs: [], blocked: [], undecided: true, tied: false });
     stopping.open();
     await completing;
     expect(idsOf(await on.take('worker-2'))).toEqual([late]);
