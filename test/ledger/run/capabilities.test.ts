@@ -143,8 +143,8 @@ test(`${MANY} more urgent jobs of another region cost a claim nothing`, { timeou
   ] as const) {
     for (const table of ['ready', 'running', 'jobs']) await root.run(`TRUNCATE ${table}`);
     await storeWaiting(root, front);
-    await root.run("UPDATE jobs SET capability = 'region:eu'");
-    await root.run("UPDATE ready SET capability = 'region:eu'");
+    await root.long.run("UPDATE jobs SET capability = 'region:eu'");
+    await root.long.run("UPDATE ready SET capability = 'region:eu'");
     await enqueue(
       on.ledger({ queues: ROOMY }),
       [{}, tied(US)].flatMap((one) => Array.from({ length: 8 }, () => request({ ...one, level: 2 }))),

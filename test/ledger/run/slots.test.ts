@@ -145,7 +145,7 @@ describe('the release of a slot', () => {
     const stopping = stoppingAtCommit(on.db);
     const completing = complete(on.ledger({ db: stopping.db }), 'worker-1', [{ job: jobs[0]! }]);
     await stopping.arrived;
-    expect(await claim(on.ledger(), 'worker-2', 10)).toMatchObject({ jobs: [], blocked: [], undecided: true });
+    expect(await claim(on.ledger(), 'worker-2', 10)).toEqual({ jobs: [], blocked: [], undecided: true, tied: false });
     stopping.open();
     await completing;
     expect(idsOf(await on.take('worker-2'))).toEqual([late]);
@@ -172,7 +172,7 @@ describe('the release of a slot', () => {
       await on.done(jobs[0]!);
     });
     expect(await on.state(late!)).toBe('blocked');
-    expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toMatchObject([{ id: late, state: 'ready' }]);
+    expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toEqual([late]);
   });
 
   test('reaches a waiting job that is held as the need of a new one: its holder wakes it', async () => {
@@ -317,7 +317,7 @@ describe('healing', () => {
   test('frees a slot whose job does not run, and wakes who waits for it', async () => {
     const { jobs, blocked } = await fiveOfAda();
     await setJobs(on.db, { state: 'failed' }, 'id = ?', [idToBytes(jobs[0]!.id)]);
-    expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toMatchObject([{ id: blocked[1], state: 'ready' }]);
+    expect(await on.db.transaction((tx) => healSlots(tx, on.ledger()))).toEqual([blocked[1]]);
   });
 
   test('does not take the slot of a running job that is held locked', async () => {
