@@ -1,19 +1,16 @@
 /** The answers of the batches that this process has committed itself: published at once, without a look at their row, unless it comes late. */
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { codeOf, messageOf } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import type { PortfolioAnswer } from './answer.ts';
-import { answerThese, forgetPending, LATE_MS, takePending } from './pending-answers.ts';
+import { answerThese, forgetPending, LATE_MS, publishAnswers, takePending } from './pending-answers.ts';
 
 /** Between two tries to delete the rows of what is published, while the database is away. */
 const RETRY_MS = 500;
 /** Batches that are looked for after an outage of the database or the broker. Those beyond are answered by whoever answers for others. */
 const MOST_UNSURE = 200;
-/** Answers that are encoded at once, 14 KB each for twenty symbols with both jobs. The others wait as what they are made of. */
-const ENCODED = 50;
 
 export type AnsweringBus = Pick<Bus, 'publish' | 'state'> & Partial<Pick<Bus, 'onState'>>;
 
@@ -62,13 +59,10 @@ export function createFirstAnswers({ ledger, bus, log }: { ledger: Ledger; bus: 
       log.info({ answers: answers.length }, `${answers.length} logins were committed so late that another process has answered them`);
       return;
     }
-    for (let start = 0; start < answers.length; start += ENCODED) {
-      // The next batch asks the database meanwhile.
-      if (start > 0) await nextTurn();
-      await Promise.all(answers.slice(start, start + ENCODED).map((answer) => bus.publish('portfolio', answer)));
+    if (!(await publishAnswers(bus, answers))) {
+      log.info({ answers: answers.length }, `the broker did not take all of ${answers.length} answers: they are given again`);
+      return;
     }
-    // A message of QoS 0 is dropped without an error while there is no connection: then the batch stays pending, and is answered when there is one.
-    if ((bus.state as Bus['state']) !== 'online') return;
     published.add(id);
     await forget();
   }

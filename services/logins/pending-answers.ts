@@ -4,11 +4,12 @@
  * ten seconds, or loses its connection to the broker between the publish and the delete leaves answers that come twice.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { idFromBytes, idToBytes, sortedBytes } from '../ledger/id.ts';
 import { type Ledger, nowOf } from '../ledger/job.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import { fromJson, type Sql, type Transaction, toJson } from '../platform/database/database.ts';
-import { codeOf, messageOf } from '../platform/errors.ts';
+import { codeOf, messageOf, TransientError } from '../platform/errors.ts';
 import type { Logger } from '../platform/log/log.ts';
 import { tryLead } from '../platform/registry/leases.ts';
 import { type AnswerRow, answerOfRow, type PortfolioAnswer } from './answer.ts';
@@ -34,6 +35,8 @@ const SHARED = 'shared with a request that is more urgent';
 /** Batches read at once, and job ids in one statement. */
 const PAGE = 20;
 const IDS = 5_000;
+/** Answers that are encoded at once, 14 KB each for twenty symbols with both jobs. The others wait as what they are made of. */
+const ENCODED = 50;
 
 /** Written with the logins, in their transaction. */
 export function keepPending(
@@ -128,13 +131,26 @@ async function answerBatches(
     const answers = await readAnswers(ledger.db, fromJson(logins) as [string, number][]);
     if (bus.state !== 'online') return answered;
     if (!(await takePending(ledger, idFromBytes(id), new Date(now.getTime() + performance.now() - started)))) continue;
-    await Promise.all(answers.map((answer) => bus.publish('portfolio', answer)));
-    // A message of QoS 0 is dropped without an error when the connection is lost.
-    if (bus.state !== 'online') return answered;
+    if (!(await publishAnswers(bus, answers))) return answered;
     await forgetPending(ledger.db, [idFromBytes(id)]);
     answered += answers.length;
   }
   return answered;
+}
+
+/** Whether the broker was handed all of them. It may be away, or take them too slowly: their batch then stays pending, and is answered once more. */
+export async function publishAnswers(bus: Pick<Bus, 'publish' | 'state'>, answers: readonly PortfolioAnswer[]): Promise<boolean> {
+  for (let start = 0; start < answers.length; start += ENCODED) {
+    // The next batch asks the database meanwhile.
+    if (start > 0) await nextTurn();
+    const results = await Promise.allSettled(answers.slice(start, start + ENCODED).map((answer) => bus.publish('portfolio', answer)));
+    const faults = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    const own = faults.find((fault) => !(fault instanceof TransientError));
+    if (own !== undefined) throw own;
+    if (faults.length > 0) return false;
+  }
+  // What was handed to a connection that is lost by now may not have arrived.
+  return bus.state === 'online';
 }
 
 /** The answers to logins, from their rows and those of their jobs. A login whose row is deleted has none. */

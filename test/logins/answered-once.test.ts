@@ -106,6 +106,21 @@ test('an answer that a process has taken and not given is free again after ten s
   expect(taken).toEqual([true, false, true, false]);
 });
 
+test('an answer that the broker took too slowly is owed, and given later', async () => {
+  await hold(fixture.db, { alice: ['AAPL'] });
+  const publish = async (kind: string) => {
+    if (kind === 'portfolio')
+      throw new TransientError('bus.timeout', 'portfolio/alice/priority: the broker did not acknowledge it within 5000 ms');
+  };
+  const slow = admission({ bus: { publish: publish as Bus['publish'] } });
+  await slow.admitLogin({ userId: 'alice', at: NOW });
+  await slow.idle();
+  expect([await owed(), slow.lines.filter(({ level }) => level >= 50)]).toEqual([1, []]);
+  const other = admission();
+  expect(await answerPending(fixture, other.bus, { now: later(11), before: later(1) })).toBe(1);
+  expect([answersOf(other).length, await owed()]).toEqual([1, 0]);
+});
+
 test('a row whose answers are published and that could not be deleted is deleted when the database is back', async () => {
   await hold(fixture.db, { alice: ['AAPL'] });
   let isAway = true;

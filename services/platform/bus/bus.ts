@@ -67,7 +67,7 @@ export interface Bus {
   onState(listener: (state: BusState) => void): () => void;
   /**
    * Checks and sends. QoS 1 resolves with the broker's acknowledgement and rejects with `TransientError` `bus.offline`, `bus.timeout`, `bus.busy` or `bus.not_published`; QoS 0 is dropped and counted
-   * instead: the next state follows soon. `InputError` when the message is not valid. MQTT is only the doorbell: a caller that cannot publish goes on, the database has the row.
+   * instead: the next state follows soon; only the answers to logins reject as well. `InputError` when the message is not valid. MQTT is only the doorbell: a caller that cannot publish goes on, the database has the row.
    */
   publish<K extends TopicKind>(kind: K, message: Draft<K>): Promise<void>;
   /** Calls the handler with every message of that kind; stands over reconnections until closed. A message may come more than once. */
@@ -211,7 +211,11 @@ function openParts(options: BusOptions): Parts {
     // Asynchronous, so that a message that is not valid rejects like one that cannot be sent.
     // The answers to a burst of logins waited behind its thousands of doorbells for 5 s, and 400 of 1,000 found no room.
     publish: async (kind, message) =>
-      publisher.publish(encodeMessage(kind, message, prefix), { first: kind === 'portfolio', now: kind === 'work' }),
+      publisher.publish(encodeMessage(kind, message, prefix), {
+        ...{ first: kind === 'portfolio', now: kind === 'work' },
+        // Their row is deleted when they are published.
+        orReject: kind === 'portfolio',
+      }),
   };
   return parts;
 }

@@ -16,8 +16,11 @@ export interface PublishLimits {
 }
 
 export interface Publisher {
-  /** `first`: ahead of all others that wait. `now`: within this call and not after what the caller goes on with; that costs a system call. Resolves when the broker has the message (QoS 1: acknowledged; QoS 0: handed to the socket, or dropped and counted). */
-  publish(message: Encoded, options?: { first?: boolean; now?: boolean }): Promise<void>;
+  /**
+   * Resolves when the broker has the message (QoS 1: acknowledged; QoS 0: handed to the socket, or dropped and counted). `first`: ahead of all others that wait. `now`: within this
+   * call and not after what the caller goes on with; that costs a system call. `orReject`: rejects where a message of QoS 0 would be dropped.
+   */
+  publish(message: Encoded, options?: { first?: boolean; now?: boolean; orReject?: boolean }): Promise<void>;
   /** Rejects all publishes under way. To be called when the connection is lost. */
   connectionLost(reason: string): void;
   idle(): Promise<void>;
@@ -59,20 +62,20 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
     for (const [id, { cb }] of Object.entries(client.outgoing)) if (cb === answered) client.removeOutgoingMessage(Number(id));
   }
 
-  function giveUp({ qos }: Encoded, error: Error): Promise<void> {
-    if (qos === 0) {
-      counters.dropped++;
-      return Promise.resolve();
-    }
-    counters.failed++;
-    return Promise.reject(error);
+  function giveUp({ qos }: Encoded, orReject: boolean, error: Error): Promise<void> {
+    counters[qos === 0 ? 'dropped' : 'failed']++;
+    return qos === 0 && !orReject ? Promise.resolve() : Promise.reject(error);
   }
 
   return {
     counters,
-    publish(message, { first = false, now = false } = {}) {
+    publish(message, { first = false, now = false, orReject = false } = {}) {
       if (!isUp())
-        return giveUp(message, new TransientError('bus.offline', `${message.topic}: not published, there is no connection to the broker`));
+        return giveUp(
+          message,
+          orReject,
+          new TransientError('bus.offline', `${message.topic}: not published, there is no connection to the broker`),
+        );
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const limit = setTimeout(
         () =>
@@ -92,7 +95,7 @@ export function createPublisher(client: MqttClient, isUp: () => boolean, limits:
             resolve();
           } else {
             withdraw(flight);
-            giveUp(message, error).then(resolve, reject);
+            giveUp(message, orReject, error).then(resolve, reject);
           }
           flight.leaveWindow?.();
         },

@@ -43,6 +43,14 @@ test('a message that may be lost is dropped and counted where another would be r
   ]);
 });
 
+test('a message of QoS 0 whose sender must know rejects where another would be dropped', async () => {
+  const silent = publisher(undefined, { maxInFlight: 1, publishTimeoutMs: 1 });
+  const offline = publisher(undefined, {}, false);
+  await expect(silent.publish(message(0), { orReject: true })).rejects.toMatchObject({ code: 'bus.timeout' });
+  await expect(offline.publish(message(0), { orReject: true })).rejects.toMatchObject({ code: 'bus.offline' });
+  expect([silent.counters.dropped, offline.counters.dropped]).toEqual([1, 1]);
+});
+
 test('10,000 wait behind those in flight, and the next one is refused', async () => {
   const silent = publisher(undefined, { maxInFlight: 3 });
   const outcomes: string[] = [];
