@@ -34,7 +34,7 @@ export interface Parts {
   announcer: Announcer;
   enqueuer: Enqueuer;
   /** Commits logins that come over HTTP. */
-  admission: Pick<Admission, 'admitLogin' | 'counters'>;
+  admission: Pick<Admission, 'admitLogin' | 'counters' | 'waiting'>;
   loginRefusals: Refusals;
   estimator: Estimator;
   quotas: Quotas;

@@ -37,7 +37,7 @@ export function measure(
     callbacks: CallbackSender;
     streams: Streams;
     refusals: ConnectionCounters;
-    admission: Pick<Admission, 'counters'>;
+    admission: Pick<Admission, 'counters' | 'waiting'>;
     loginRefusals: Refusals;
   },
 ): HttpMetrics {
@@ -59,6 +59,7 @@ export function measure(
     labelled('limit', Object.entries(refusals.refused)),
   );
   counter('logins_committed_total', 'Logins committed with their jobs', () => admission.counters.admitted);
+  gauge('logins_held', 'Logins of this process that wait or are being committed', () => admission.waiting);
   counters('logins_refused_total', 'Logins refused by this process, by the code of the reason', ['reason'], () =>
     labelled('reason', loginRefusals.counts),
   );

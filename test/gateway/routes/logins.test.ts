@@ -44,6 +44,30 @@ test('a hundred logins at once are all committed when they are answered', async 
   expect(await mesh.db.rows("SELECT user_id FROM user_portfolio_priority WHERE user_id LIKE 'user-%'")).toHaveLength(100);
 });
 
+test('a login of another key does not wait behind hundreds of one key', async () => {
+  const other = await mesh.caller('jobs');
+  const signIn = (caller: typeof other, userId: string) => caller.post('/v1/events/login', { userId });
+  const held = async () => (await (await fetch(`${mesh.gateway.url}/metrics`)).text()).match(/^stockmesh_logins_held (\d+)$/m)?.[1];
+  await signIn(mesh.operator, 'first');
+  // All others come while this one's transaction waits for its row.
+  const answers = await mesh.db.transaction(async (tx) => {
+    await tx.rows("SELECT 1 FROM logins WHERE user_id = 'first' FOR UPDATE");
+    const first = signIn(mesh.operator, 'first');
+    await expect.poll(held).toBe('1');
+    const burst = Array.from({ length: 540 }, (_, index) => signIn(mesh.operator, `many-${index}`));
+    await expect.poll(held, { timeout: 20_000 }).toBe('541');
+    const alone = signIn(other, 'alone');
+    await expect.poll(held).toBe('542');
+    return [first, ...burst, alone];
+  });
+  expect(new Set((await Promise.all(answers)).map(({ status }) => status))).toEqual(new Set([202]));
+  // 500 a transaction: without turns it would be in the last one, with nobody behind it.
+  const [row] = await mesh.db.rows<{ behind: number }>(
+    `SELECT COUNT(*) AS behind FROM user_portfolio_priority a JOIN user_portfolio_priority m ON m.admitted_at > a.admitted_at WHERE a.user_id = 'alone'`,
+  );
+  expect(row?.behind).toBeGreaterThanOrEqual(40);
+}, 40_000);
+
 test('a user without holdings signs in too', async () => {
   expect(await mesh.operator.post('/v1/events/login', { userId: 'nobody' })).toMatchObject({ status: 202, body: { total: 0, queued: 0 } });
 });
