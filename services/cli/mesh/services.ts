@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { foreignVariables } from '../../platform/machine/datafolder.ts';
 import { handedOn } from './handed-on.ts';
 import { warningIn } from './log-lines.ts';
-import { type Supervised, type Supervisor, supervise, type V8Memory } from './supervisor.ts';
+import { type Supervised, type Supervisor, supervise } from './supervisor.ts';
 
 const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url));
 /** Milliseconds for the services to stop when one of them did not start. */
@@ -58,8 +58,8 @@ export async function startServices({
     ...files.flatMap((file) => ['--config', file]),
     ...['--set', 'logging.format=json'],
   ];
-  const service = (name: string, label = name, memory?: V8Memory): Supervised => ({
-    ...{ label, memory },
+  const service = (name: string, label = name, youngSpace?: number): Supervised => ({
+    ...{ label, youngSpace },
     args: ['service', name, ...common],
     env: { ...serviceEnvironment(name, used), ...handedOn(set) },
   });
@@ -67,8 +67,8 @@ export async function startServices({
   const supervisor = supervise(
     [
       service('scheduler'),
-      // The garbage of a burst outlives its transaction and so the young space: collected late it was 200 of 350 MB. Ten thousand logins cost it as much processor time with 64 as with 16 MB.
-      service('portfolio-priority', undefined, { youngSpace: 16, growth: 50 }),
+      // Ten thousand logins cost it as much processor time with 64 as with 16 MB, Node's default.
+      service('portfolio-priority', undefined, 16),
       service('gateway'),
       ...(notifier ? [service('notifier')] : []),
       ...Array.from({ length: workers }, (_, index) => service('worker', workers === 1 ? 'worker' : `worker-${index + 1}`)),

@@ -12,8 +12,8 @@ export interface Supervised {
   args: readonly string[];
   /** By default that of this process. */
   env?: NodeJS.ProcessEnv | undefined;
-  /** Of the memory; `MEMORY` by default. */
-  memory?: V8Memory | undefined;
+  /** Megabytes of V8's young space; `YOUNG_SPACE` by default. */
+  youngSpace?: number | undefined;
 }
 
 export interface Supervisor {
@@ -23,20 +23,8 @@ export interface Supervisor {
   stop(graceMs: number): Promise<void>;
 }
 
-export interface V8Memory {
-  /** Megabytes of the young space. The process holds up to three times as much. */
-  youngSpace: number;
-  /** By how many percent the heap grows before all of it is looked through for garbage again. By default V8 decides: up to fourfold. */
-  growth?: number;
-}
-
-/** A burst of jobs is much short-lived data: with Node's default of 16 MB garbage collection took a quarter of the time. */
-const MEMORY: V8Memory = { youngSpace: 64 };
-
-const flagsOf = ({ youngSpace, growth }: V8Memory): string[] => [
-  `--max-semi-space-size=${youngSpace}`,
-  ...(growth === undefined ? [] : [`--heap-growing-percent=${growth}`]),
-];
+/** A burst of jobs is much short-lived data: with Node's default of 16 MB garbage collection took a quarter of the time. The process holds up to three times as much. */
+const YOUNG_SPACE = 64;
 
 export function supervise(
   services: readonly Supervised[],
@@ -45,11 +33,14 @@ export function supervise(
   const children = new Map<string, ChildProcess>();
   let stopping = false;
 
-  const keep = async ({ label, args, env, memory = MEMORY }: Supervised, firstReady: PromiseWithResolvers<void>): Promise<void> => {
+  const keep = async (
+    { label, args, env, youngSpace = YOUNG_SPACE }: Supervised,
+    firstReady: PromiseWithResolvers<void>,
+  ): Promise<void> => {
     const restarts = createRestarts();
     while (!stopping) {
       restarts.born();
-      const { child, ended, lastLine } = spawnService(label, [...flagsOf(memory), options.main, ...args], {
+      const { child, ended, lastLine } = spawnService(label, [`--max-semi-space-size=${youngSpace}`, options.main, ...args], {
         ...options,
         env,
       });

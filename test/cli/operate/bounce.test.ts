@@ -26,6 +26,7 @@ import {
   qmail,
   type Written,
 } from '../../notifier/bounces/returned-messages.ts';
+import { picksReady } from '../../notifier/events.ts';
 import { type Received, startMailServer } from '../../notifier/mail-server.ts';
 import { stockmeshProcess } from '../command-line.ts';
 import { overDatabase } from '../over-database.ts';
@@ -79,13 +80,7 @@ const commit = (event: Partial<NotifyEvent> = {}): Promise<void> =>
       },
     ]),
   );
-const picks = (user: string) =>
-  commit({
-    name: 'picks.ready',
-    severity: 'info',
-    subject: `picks:${user}`,
-    details: { user, week: '2026-01-05', version: 1, summary: 'x' },
-  });
+const picks = (user: string) => commit(picksReady(user));
 const settled = () =>
   vi.waitFor(async () => {
     expect(await mesh.db.rows('SELECT 1 FROM notify_events WHERE routed = 0')).toEqual([]);

@@ -9,6 +9,7 @@ import { changeTold } from '../../../services/platform/notify/users.ts';
 import { type NotifyEvent, tell } from '../../../services/platform/outbox.ts';
 import { silent } from '../../broker/peers.ts';
 import { postfix } from '../../notifier/bounces/returned-messages.ts';
+import { picksReady } from '../../notifier/events.ts';
 import { type MailServer, type Received, startMailServer } from '../../notifier/mail-server.ts';
 import { gatewayMesh } from '../mesh.ts';
 
@@ -61,13 +62,7 @@ const commit = (...events: Partial<NotifyEvent>[]): Promise<void> =>
       })),
     ),
   );
-const picks = (user: string) =>
-  commit({
-    name: 'picks.ready',
-    severity: 'info',
-    subject: `picks:${user}`,
-    details: { user, week: '2026-01-05', version: 1, summary: 'x' },
-  });
+const picks = (user: string) => commit(picksReady(user));
 const received = async (count: number): Promise<Received> => {
   await vi.waitFor(() => expect(mail.received).toHaveLength(count), soon);
   return mail.received[count - 1]!;
