@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { COMMAND } from '../services/platform/command-name.ts';
 import { type DatabaseOptions, openDatabase, type Sql, type Transaction } from '../services/platform/database/database.ts';
 import { ConfigError } from '../services/platform/errors.ts';
+import { begunOf, makeStepsTable, runSteps, type Way } from './steps.ts';
 
 const FOLDER = new URL('./migrations/', import.meta.url);
 
@@ -50,9 +51,9 @@ function offlineOf(up: string): string | null {
 }
 
 /**
- * Applies what is missing, in order, up to the version `last` if it is given. Two that start at once wait for each other. `aliveSeconds`: a service whose newest sign of
- * life is not older is alive, and nothing is applied over it that it may not serve through; not given: nobody looks. Returns the names applied.
- * Errors: `ConfigError('schema.in_use')` beside those of a schema that does not fit.
+ * Applies what is missing, in order, up to the version `last` if it is given, and goes on with what was cut. Two that start at once wait for each other. `aliveSeconds`: a
+ * service whose newest sign of life is not older is alive, and nothing is applied over it that it may not serve through; not given: nobody looks. Returns the names applied.
+ * Errors: `ConfigError('schema.in_use' | 'schema.cut')` beside those of a schema that does not fit.
  */
 export function migrateUp(
   options: DatabaseOptions,
@@ -60,40 +61,83 @@ export function migrateUp(
 ): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
+    const begun = await begunHere(connection, known);
     refuseUnfit(applied, known);
+    if (begun?.way === 'down') await takeBack(connection, begun.migration);
     const names: string[] = [];
     const missing = known.filter(({ version }) => !applied.has(version) && version <= last);
     if (aliveSeconds !== undefined) await refuseOverServices(connection, missing, aliveSeconds);
     for (const migration of missing) {
-      await connection.run(migration.up);
-      await connection.run(
-        'INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(3), ?)',
-        [migration.version, migration.name, migration.checksum, migration.offline === null],
-      );
-      await connection.run('COMMIT');
+      await apply(connection, migration);
       names.push(migration.name);
     }
     return names;
   });
 }
 
-/** Takes back the newest `steps` migrations (their tables and rows are gone afterwards). Returns the names taken back. */
+function apply(connection: Transaction, migration: Migration): Promise<void> {
+  const { version, name, up: text, checksum, offline } = migration;
+  return runSteps(
+    connection,
+    { version, name, way: 'up', text },
+    {
+      last: async () => {
+        await connection.run(
+          'INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(3), ?)',
+          [version, name, checksum, offline === null],
+        );
+      },
+    },
+  );
+}
+
+/**
+ * Takes back the newest `steps` migrations (their tables and rows are gone afterwards); one that was cut on its way back is the first of them. Returns the names taken back.
+ * Errors: as for the way up; `ConfigError('schema.cut')` also over one that was cut on its way up.
+ */
 export function migrateDown(options: DatabaseOptions, steps: number): Promise<string[]> {
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
+    const begun = await begunHere(connection, known);
     refuseUnfit(applied, known);
+    if (begun?.way === 'up')
+      throw new ConfigError(
+        'schema.cut',
+        `migration ${begun.migration.version} (${begun.migration.name}) was cut on its way up; run "${COMMAND} migrate up" first`,
+      );
+    const newest = known.filter(({ version }) => applied.has(version) || version === begun?.migration.version).reverse();
     const names: string[] = [];
-    for (const migration of known
-      .filter(({ version }) => applied.has(version))
-      .reverse()
-      .slice(0, steps)) {
-      await connection.run(migration.down);
-      await connection.run('DELETE FROM schema_migrations WHERE version = ?', [migration.version]);
-      await connection.run('COMMIT');
+    for (const migration of newest.slice(0, steps)) {
+      await takeBack(connection, migration);
       names.push(migration.name);
     }
     return names;
   });
+}
+
+/** It counts as not applied as soon as it is begun: no service starts over what is left of it. */
+function takeBack(connection: Transaction, { version, name, down: text }: Migration): Promise<void> {
+  return runSteps(
+    connection,
+    { version, name, way: 'down', text },
+    {
+      first: async () => {
+        await connection.run('DELETE FROM schema_migrations WHERE version = ?', [version]);
+      },
+    },
+  );
+}
+
+/** What was cut, and is for this build to go on with. */
+async function begunHere(connection: Transaction, known: readonly Migration[]): Promise<{ way: Way; migration: Migration } | undefined> {
+  const begun = await begunOf(connection);
+  if (begun === undefined) return undefined;
+  const migration = known.find(({ version }) => version === begun.version);
+  if (migration !== undefined) return { way: begun.way, migration };
+  throw new ConfigError(
+    'schema.newer',
+    `migration ${begun.version}, which this build does not know, was cut on its way ${begun.way}: go on with the build that began it`,
+  );
 }
 
 /** Each migration of this build and when it was applied. */
@@ -225,6 +269,7 @@ async function exclusively<T>(options: DatabaseOptions, work: (connection: Trans
         'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL, online TINYINT NULL)',
       );
       await addOnline(connection);
+      await makeStepsTable(connection);
       const rows = await connection.rows<Row>('SELECT version, name, checksum, applied_at, online FROM schema_migrations');
       return work(connection, appliedOf(rows));
     });

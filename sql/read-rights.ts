@@ -99,6 +99,7 @@ export const READ_RIGHTS: Readonly<Record<string, TableRights | 'hidden'>> = {
   report_drafts: 'hidden',
   schedule_runs: { read: 'name last_run_at decided_at skipped queued joined refused' },
   schema_migrations: { read: 'version name checksum applied_at online' },
+  schema_steps: { read: 'version way done checksum' },
   session_codes: 'hidden',
   sessions: 'hidden',
   settings: { read: 'name value changed_at', hidden: 'changed_by' },

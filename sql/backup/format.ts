@@ -24,7 +24,7 @@ export const MANIFEST = 'manifest.json';
 export const tableFile = (name: string): string => `tables/${name}.jsonl.gz`;
 
 /** The schema's own bookkeeping: the manifest has it. */
-export const NOT_COPIED = new Set(['schema_migrations']);
+export const NOT_COPIED = new Set(['schema_migrations', 'schema_steps']);
 
 export interface Column {
   name: string;

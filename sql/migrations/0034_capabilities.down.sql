@@ -1,4 +1,4 @@
--- Without capabilities: every worker may run every job that waits. Every statement may run twice, as on the way there.
+-- Without capabilities: every worker may run every job that waits.
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW job_states AS
   SELECT j.id, j.queue,
@@ -15,26 +15,13 @@ CREATE OR REPLACE SQL SECURITY INVOKER VIEW job_states AS
     LEFT JOIN running n ON n.job_id = j.id
     LEFT JOIN ended e ON e.job_id = j.id;
 
-SET @of_ready = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'ready' AND column_name = 'capability') = 1,
-  'ALTER TABLE ready DROP KEY ix_type, ADD KEY ix_type (type, queue, priority), DROP COLUMN capability',
-  'DO 0');
-PREPARE of_ready FROM @of_ready;
-EXECUTE of_ready;
-DEALLOCATE PREPARE of_ready;
+ALTER TABLE ready
+  DROP KEY ix_type,
+  ADD KEY ix_type (type, queue, priority),
+  DROP COLUMN capability;
 
-SET @of_jobs = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'jobs' AND column_name = 'capability') = 1,
-  'ALTER TABLE jobs DROP COLUMN capability',
-  'DO 0');
-PREPARE of_jobs FROM @of_jobs;
-EXECUTE of_jobs;
-DEALLOCATE PREPARE of_jobs;
+ALTER TABLE jobs
+  DROP COLUMN capability;
 
-SET @of_instances = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'instances' AND column_name = 'capabilities') = 1,
-  'ALTER TABLE instances DROP COLUMN capabilities',
-  'DO 0');
-PREPARE of_instances FROM @of_instances;
-EXECUTE of_instances;
-DEALLOCATE PREPARE of_instances;
+ALTER TABLE instances
+  DROP COLUMN capabilities;

@@ -2,31 +2,17 @@
 -- Jobs that only workers with a capability may run, such as region:eu. The capability is the first column of ix_type, so a worker finds its own jobs behind a million of others.
 -- The version before makes no such jobs, but it does not look at the capability of a job either: none is configured before all workers are of this version. Meanwhile a worker
 -- of the version before that claims some types alone reads all of ix_type for each of them.
--- Every statement may run twice, so a migration that was cut goes on when it is started again.
 
-SET @of_jobs = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'jobs' AND column_name = 'capability') = 0,
-  'ALTER TABLE jobs ADD COLUMN capability VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT ''that its worker must have; NULL = any worker''',
-  'DO 0');
-PREPARE of_jobs FROM @of_jobs;
-EXECUTE of_jobs;
-DEALLOCATE PREPARE of_jobs;
+ALTER TABLE jobs
+  ADD COLUMN capability VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'that its worker must have; NULL = any worker';
 
-SET @of_ready = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'ready' AND column_name = 'capability') = 0,
-  'ALTER TABLE ready ADD COLUMN capability VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '''' COMMENT ''as in jobs; empty = any worker'', DROP KEY ix_type, ADD KEY ix_type (capability, type, queue, priority)',
-  'DO 0');
-PREPARE of_ready FROM @of_ready;
-EXECUTE of_ready;
-DEALLOCATE PREPARE of_ready;
+ALTER TABLE ready
+  ADD COLUMN capability VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'as in jobs; empty = any worker',
+  DROP KEY ix_type,
+  ADD KEY ix_type (capability, type, queue, priority);
 
-SET @of_instances = IF(
-  (SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'instances' AND column_name = 'capabilities') = 0,
-  'ALTER TABLE instances ADD COLUMN capabilities JSON NULL COMMENT ''worker.capabilities of a worker; NULL = none''',
-  'DO 0');
-PREPARE of_instances FROM @of_instances;
-EXECUTE of_instances;
-DEALLOCATE PREPARE of_instances;
+ALTER TABLE instances
+  ADD COLUMN capabilities JSON NULL COMMENT 'worker.capabilities of a worker; NULL = none';
 
 CREATE OR REPLACE SQL SECURITY INVOKER VIEW job_states AS
   SELECT j.id, j.queue,
