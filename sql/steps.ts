@@ -16,8 +16,9 @@ export interface Begun {
   checksum: string;
 }
 
-/** A piece of text that has no end of a statement in it. */
-const PIECES = /--[^\n]*|'(?:[^'\\]|\\[^]|'')*'|"(?:[^"\\]|\\[^]|"")*"|`[^`]*`|[^;]/y;
+/** A comment, a text, a name, or the end of a statement. */
+const PIECES = /--[^\n]*|'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|;/gs;
+const END = '\0';
 
 /** A prepared statement ends with its connection, so it goes with the variable that it is made of. */
 const GOES_WITH_THE_ONE_BEFORE = /^(PREPARE|EXECUTE|DEALLOCATE)\b/i;
@@ -27,22 +28,11 @@ const DONE_ALREADY = new Set([1050, 1051, 1060, 1061, 1091]);
 
 /** The statements of a migration, without its comments; those that need each other are one step. */
 export function stepsOf(text: string): string[] {
+  const marked = text.replaceAll(PIECES, (piece) => (piece === ';' ? END : piece.startsWith('--') ? '' : piece));
   const steps: string[] = [];
-  let statement = '';
-  PIECES.lastIndex = 0;
-  for (let at = 0; at <= text.length; at = Math.max(PIECES.lastIndex, at + 1)) {
-    PIECES.lastIndex = at;
-    const piece = PIECES.exec(text)?.[0];
-    if (piece !== undefined) {
-      if (!piece.startsWith('--')) statement += piece;
-      continue;
-    }
-    const whole = statement.trim();
-    statement = '';
-    if (whole === '') continue;
-    if (GOES_WITH_THE_ONE_BEFORE.test(whole)) steps.push(`${steps.pop()};\n${whole}`);
-    else steps.push(whole);
-  }
+  for (const statement of marked.split(END).map((one) => one.trim()))
+    if (GOES_WITH_THE_ONE_BEFORE.test(statement)) steps.push(`${steps.pop()};\n${statement}`);
+    else if (statement !== '') steps.push(statement);
   return steps;
 }
 

@@ -137,7 +137,9 @@ test('each says in its first line whether the version before may serve through i
   const without = known.filter(({ up }) => !/^-- online: (yes|no, \S.{10,})\n/.test(up)).map(({ name }) => name);
   expect(without).toEqual([]);
   const online = known.filter(({ offline }) => offline === null);
-  const taking = online.filter(({ up }) => /^\s*(DROP(?! KEY)|RENAME|UPDATE|DELETE|REPLACE|TRUNCATE)\b|\b(DROP|CHANGE|RENAME) COLUMN\b/im.test(up));
+  const taking = online.filter(({ up }) =>
+    /^\s*(DROP(?! KEY)|RENAME|UPDATE|DELETE|REPLACE|TRUNCATE)\b|\b(DROP|CHANGE|RENAME) COLUMN\b/im.test(up),
+  );
   expect(taking.map(({ name }) => name)).toEqual([]);
   expect(known.filter(({ offline }) => offline !== null).map(({ name }) => name)).toContain('one_table_a_state');
 });

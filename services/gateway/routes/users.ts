@@ -1,4 +1,5 @@
 /** `/v1/users/{id}/portfolio`: the symbols that a user holds and watches, with their freshness. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
 import { countStates, freshnessRules } from '../../market/freshness/freshness.ts';
 import { isSimulated, judgementJson, judgeSymbols, type SymbolJudgement } from '../../market/freshness/symbol-judgement.ts';
@@ -272,6 +273,8 @@ function freshnessRoute(app: App, parts: Parts): void {
       const prices = all.map(({ judged }) => judged.price);
       const found = after(all, request.query.cursor).map(({ holding, judged }) => freshnessOf(holding.symbol, judged));
       const { rows: holdings, next } = pageOf(found, request.query.limit, ({ symbol }) => symbol);
+      // To write an answer of a megabyte is work enough for a turn of its own.
+      await nextTurn();
       return {
         user,
         at: new Date(parts.clock.now().epochMilliseconds),

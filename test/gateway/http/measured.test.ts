@@ -27,7 +27,7 @@ function serverOf({ state = 'online', granted = true, offsetMs = undefined as nu
     db: { retries: new Map([[1213, 3]]), run: isAway ? away : async () => ({ affectedRows: 1 }), rows: isAway ? away : async () => [] },
     streams: { size: 4, cut: 2 },
     refusals: { refused: { all: 0, address: 9 } },
-    admission: { counters: { unknownFields: 8 } },
+    admission: { waiting: 12, counters: { unknownFields: 8 } },
     loginRefusals: { counts: new Map([['request.invalid', 6]]) },
     callbacks: { counters: { pending: 2, delivered: 5, failed: 1 } },
   };
@@ -52,6 +52,7 @@ test('the metrics show the connections, clients, deliveries, retries and message
     'stockmesh_http_connections_refused_total{limit="address"}': 9,
     'stockmesh_logins_refused_total{reason="request.invalid"}': 6,
     stockmesh_login_unknown_fields_total: 8,
+    stockmesh_logins_held: 12,
     'stockmesh_callbacks_total{outcome="delivered"}': 5,
     'stockmesh_callbacks_total{outcome="pending"}': 2,
     'stockmesh_transaction_retries_total{errno="1213"}': 3,

@@ -14,6 +14,7 @@ const worker = () => ({
   started_at: START,
   heartbeat_at: START,
   clock_offset_s: -600.25,
+  capabilities: ['region:eu'],
 });
 
 test('an instance is listed with its newest heartbeat until that is too old', async () => {
