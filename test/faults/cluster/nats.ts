@@ -1,16 +1,22 @@
 /** One NATS server, or three nodes of a cluster, each on a machine of its own, with the configuration that is shipped. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadAccess } from '../../../broker/access.ts';
 import { natsConfig } from '../../../broker/nats.ts';
+import { messageOf } from '../../../services/platform/errors.ts';
 import { findProgram } from '../../../services/platform/machine/programs.ts';
 import { endProcess } from '../processes.ts';
 import type { Machine } from './network.ts';
 import type { Node } from './nodes.ts';
 
 const READY_MS = 180_000;
+/**
+ * For copies that are as new as those of their leaders. Only so long: NATS 2.9.10, which Debian 12 has, counts a consumer that was removed while the node was away as one that
+ * "is not current", for minutes or for good.
+ */
+const CURRENT_MS = 20_000;
 const LOOK_MS = 200;
 
 /** The shipped configuration with this node's folder, and an address that the other machines reach. */
@@ -35,26 +41,39 @@ export function environmentOf(
   return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, JSON.stringify(value)]));
 }
 
-/** Whether the server says that it works, and that its copies are as new as those of the leaders. */
-async function isHealthy(address: string): Promise<boolean> {
+/** What the server says is not right yet, with itself or also with its copies of streams and consumers; undefined when all is. */
+async function sicknessOf(address: string, of: 'server' | 'copies'): Promise<string | undefined> {
   try {
-    const answer = await fetch(`http://${address}:8222/healthz`, { signal: AbortSignal.timeout(2_000) });
-    await answer.body?.cancel();
-    return answer.ok;
+    const answer = await fetch(`http://${address}:8222/healthz${of === 'server' ? '?js-server-only=true' : ''}`, {
+      signal: AbortSignal.timeout(2_000),
+    });
+    const text = await answer.text();
+    return answer.ok ? undefined : text;
   } catch (error) {
-    if (error instanceof TypeError || error instanceof DOMException) return false;
+    if (error instanceof TypeError || error instanceof DOMException) return messageOf(error);
     throw error;
   }
 }
 
 function nodeOf(machine: Machine, config: string, env: Record<string, string>): Node & { begin(): void } {
   let child: ChildProcess | undefined;
-  const whole = async (): Promise<void> => {
-    const end = performance.now() + READY_MS;
-    while (!(await isHealthy(machine.address))) {
-      if (performance.now() > end || child?.exitCode !== null) throw new Error(`the broker node with ${config} is not ready`);
+  /** What is not right after so long; undefined as soon as all is. Errors: that of a process that has ended. */
+  const sickAfter = async (of: 'server' | 'copies', ms: number): Promise<string | undefined> => {
+    const end = performance.now() + ms;
+    for (;;) {
+      const sick = await sicknessOf(machine.address, of);
+      const ended = child?.exitCode ?? child?.signalCode ?? null;
+      if (ended !== null) throw new Error(`the broker node with ${config} has ended: ${ended}${lastLines()}`);
+      if (sick === undefined || performance.now() > end) return sick;
       await delay(LOOK_MS);
     }
+  };
+  const lastLines = (): string => `\n${readFileSync(`${config}.log`, 'utf8').trimEnd().split('\n').slice(-5).join('\n')}`;
+  const whole = async (): Promise<void> => {
+    const sick = await sickAfter('server', READY_MS);
+    if (sick !== undefined)
+      throw new Error(`the broker node with ${config} is not ready after ${READY_MS / 1000} s: ${sick}${lastLines()}`);
+    await sickAfter('copies', CURRENT_MS);
   };
   const begin = (): void => {
     const [command, args] = machine.command(findProgram(['nats-server']) as string, ['-c', config, '-l', `${config}.log`]);
