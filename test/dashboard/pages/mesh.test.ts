@@ -1,8 +1,10 @@
 /** The first page: what it says of the past, under a burst, on a wall, by keyboard, and to a key of one user. */
+import { randomUUID } from 'node:crypto';
 import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Draft } from '../../../services/platform/messages.ts';
 import { HOUR_S, type MeshStats, writeStats } from '../../../services/platform/monitoring/mesh-stats.ts';
+import { reportInstance } from '../../../services/platform/registry/instances.ts';
 import { journey, journeys, SCREENS } from '../support/journeys.ts';
 import { countPaints } from '../support/paints.ts';
 
@@ -129,6 +131,17 @@ journey('times are written as they are chosen, on all pages and after a reload',
     .getByText(/at \d\d:\d\d:\d\d UTC/)
     .first()
     .waitFor();
+});
+
+journey('the panel of instances says what a worker is able to run', async () => {
+  const at = new Date();
+  await reportInstance(mesh.db, {
+    ...{ instance: 'worker-eu-1', service: 'worker', session: randomUUID(), capabilities: ['region:eu'], capacity: 4, running: 0 },
+    ...{ started_at: at, heartbeat_at: at, clock_offset_s: 0 },
+  });
+  const { page, expectClean } = await openAs('/ui/mesh');
+  await page.getByRole('cell', { name: 'worker region:eu' }).waitFor();
+  await expectClean();
 });
 
 journey('a screen on the wall has no navigation, and all of it fits', async () => {
