@@ -31,6 +31,7 @@ async function roll(nodes: readonly Node[]): Promise<void> {
     await node.end('SIGTERM');
     await node.start();
     await whole(nodes);
+    await Promise.all(nodes.map((one) => one.spare?.()));
   }
 }
 

@@ -10,4 +10,6 @@ export interface Node {
   end(signal: NodeJS.Signals): Promise<void>;
   /** Resolves when it works together with all others. */
   whole(): Promise<void>;
+  /** Resolves when the next node may be stopped. As `whole` where that says so. */
+  spare?(): Promise<void>;
 }
