@@ -19,6 +19,8 @@ export interface Migration {
 
 export interface MigrationStatus extends Pick<Migration, 'version' | 'name' | 'offline'> {
   appliedAt: Date | null;
+  /** The way on which it is, or was cut. */
+  begun: Way | null;
 }
 
 /** The line is no part of the checksum: whether services may go on is told of migrations that were applied before anybody said so. */
@@ -140,11 +142,15 @@ async function begunHere(connection: Transaction, known: readonly Migration[]): 
   );
 }
 
-/** Each migration of this build and when it was applied. */
+/** Each migration of this build, when it was applied, and whether it was cut. */
 export function migrationStatus(options: DatabaseOptions): Promise<MigrationStatus[]> {
-  return exclusively(options, async (_, applied) =>
-    (await migrations()).map(({ version, name, offline }) => ({ version, name, offline, appliedAt: applied.get(version)?.at ?? null })),
-  );
+  return exclusively(options, async (connection, applied) => {
+    const cut = await begunOf(connection);
+    return (await migrations()).map(({ version, name, offline }) => ({
+      ...{ version, name, offline, appliedAt: applied.get(version)?.at ?? null },
+      begun: cut?.version === version ? cut.way : null,
+    }));
+  });
 }
 
 /**

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openDatabase } from '../../../services/platform/database/database.ts';
 import { databaseUrl } from '../../../sql/embedded.ts';
 import { migrations } from '../../../sql/migrate.ts';
+import { checksumOf } from '../../../sql/steps.ts';
 import { testDatabase } from '../../support/database.ts';
 import { stockmesh } from '../command-line.ts';
 import { configText } from '../running-mesh.ts';
@@ -73,6 +74,19 @@ test('the rights of dashboards are printed as SQL for an account that may grant 
   const { statements } = await json('grants', '--account', 'grafana@10.0.0.7');
   expect(statements[0]).toBe("REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'grafana'@'10.0.0.7'");
   expect(await migrate('grants', '--account', 'a@b@c')).toMatchObject({ code: 2, stderr: expect.stringContaining('USER@HOST') });
+});
+
+test('one that was cut on its way back is shown so, and is what "down" names and takes back', async () => {
+  const { version, down } = (await migrations()).at(-1)!;
+  await db.run('DELETE FROM schema_migrations WHERE version = ?', [version]);
+  await db.run("INSERT INTO schema_steps (version, way, done, checksum) VALUES (?, 'down', 0, ?)", [version, checksumOf(down)]);
+  const { stdout } = await migrate('status');
+  expect(stdout).toMatch(new RegExp(`\\n +${version} +${newest} +cut on its way down +`));
+  expect(stdout).toContain(`${newest} was cut on its way down: "npx stockmesh migrate down --steps 1" ends that`);
+  expect((await json('status')).migrations.at(-1)).toMatchObject({ name: newest, applied_at: null, cut_on_its_way: 'down' });
+  expect((await migrate('down')).stderr).toContain(`takes back 1 migration (${newest})`);
+  expect(await json('down', '--yes')).toEqual({ ok: true, taken_back: [newest] });
+  expect(await json('up')).toMatchObject({ applied: [newest] });
 });
 
 test('without a terminal and --yes nothing is taken back; what would be lost is named', async () => {
