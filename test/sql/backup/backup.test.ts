@@ -156,14 +156,17 @@ describe('a backup of which a part is damaged is refused by name, before anythin
   });
 });
 
-test.each(['up', 'down'] as const)('over a migration that was cut on its way %s no backup is made, since none could be restored', async (way) => {
-  await fixture.db.run("INSERT INTO schema_steps (version, way, done, checksum) VALUES (37, ?, 0, 'abc')", [way]);
-  onTestFinished(async () => void (await fixture.db.run('DELETE FROM schema_steps')));
-  await expect(writeBackup(fixture.database.options, newFolder(), {})).rejects.toMatchObject({
-    code: 'backup.schema_cut',
-    message: expect.stringContaining(`migration 37 is on its way ${way}`),
-  });
-});
+test.each(['up', 'down'] as const)(
+  'over a migration that was cut on its way %s no backup is made, since none could be restored',
+  async (way) => {
+    await fixture.db.run("INSERT INTO schema_steps (version, way, done, checksum) VALUES (37, ?, 0, 'abc')", [way]);
+    onTestFinished(async () => void (await fixture.db.run('DELETE FROM schema_steps')));
+    await expect(writeBackup(fixture.database.options, newFolder(), {})).rejects.toMatchObject({
+      code: 'backup.schema_cut',
+      message: expect.stringContaining(`migration 37 is on its way ${way}`),
+    });
+  },
+);
 
 test('what an interrupted backup has left is not restored', async () => {
   await writeBackup(fixture.database.options, newFolder(), {});
