@@ -195,7 +195,7 @@ async function refuseOverServices(sql: Sql, missing: readonly Migration[], secon
   if (alive.length === 0) return;
   throw new ConfigError(
     'schema.in_use',
-    `migration ${first.version} (${first.name}) may not run while services of the version before serve: ${first.offline}. Alive: ${alive.join(', ')}; let each end ("${COMMAND} drain ${alive[0]}"; one that was killed counts for ${seconds} s more), then try again. "${COMMAND} migrate up --yes" applies it all the same`,
+    `migration ${first.version} (${first.name}) may not run while services of the version before serve: ${first.offline}. Alive: ${alive.join(', ')}; stop them where they were started (systemctl stop, kubectl scale; "${COMMAND} drain ${alive[0]}" for one that nobody starts again; one that was killed counts for ${seconds} s more), then try again. "${COMMAND} migrate up --yes" applies it all the same`,
   );
 }
 

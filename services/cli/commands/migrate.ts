@@ -110,7 +110,7 @@ async function thoseWhoServe(database: DatabaseOptions, aliveSeconds: number): P
     const alive = await servicesAlive(db, aliveSeconds);
     return alive.length === 0
       ? ''
-      : `; ${plural(alive.length, 'service is', 'services are')} alive that may need them (${alive.join(', ')}), let each end first ("${COMMAND} drain ${alive[0]}")`;
+      : `; ${plural(alive.length, 'service is', 'services are')} alive that may need them (${alive.join(', ')}), stop them first where they were started (systemctl stop, kubectl scale; "${COMMAND} drain ${alive[0]}" for one that nobody starts again)`;
   } finally {
     await db.close();
   }

@@ -139,11 +139,11 @@ test('what the old version may not serve through is applied when all services ha
   const ran = await migrate('up');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
   expect(ran.stderr).toMatch(
-    /^stockmesh: migration 12 \(spellings\) may not run while .* would write the old spellings again\. Alive: worker-1; let each end \("npx stockmesh drain worker-1".*migrate up --yes" applies it all the same\n$/,
+    /^stockmesh: migration 12 \(spellings\) may not run while .* would write the old spellings again\. Alive: worker-1; stop them where they were started \(systemctl stop, .*"npx stockmesh drain worker-1" for one that nobody starts again.*migrate up --yes" applies it all the same\n$/,
   );
   expect((await json('status')).current).toBe(false);
   // The way back says whom it would hurt.
-  expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), let each end first.*--yes\n$/);
+  expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), stop them first where they were started .*--yes\n$/);
   await alive('worker-1', 3_600);
   expect((await migrate('up')).stdout).toMatch(/; services of the version before must not run any more \(spellings, .*bars_digest\)\n$/);
   await alive('worker-1', 0);
