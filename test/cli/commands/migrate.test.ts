@@ -143,7 +143,9 @@ test('what the old version may not serve through is applied when all services ha
   );
   expect((await json('status')).current).toBe(false);
   // The way back says whom it would hurt.
-  expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), stop them first where they were started .*--yes\n$/);
+  expect((await migrate('down')).stderr).toMatch(
+    /1 service is alive that may need them \(worker-1\), stop them first where they were started .*--yes\n$/,
+  );
   await alive('worker-1', 3_600);
   expect((await migrate('up')).stdout).toMatch(/; services of the version before must not run any more \(spellings, .*bars_digest\)\n$/);
   await alive('worker-1', 0);
