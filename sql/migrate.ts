@@ -19,6 +19,8 @@ export interface Migration {
 
 export interface MigrationStatus extends Pick<Migration, 'version' | 'name' | 'offline'> {
   appliedAt: Date | null;
+  /** The way on which it is, or was cut. */
+  begun: Way | null;
 }
 
 /** The line is no part of the checksum: whether services may go on is told of migrations that were applied before anybody said so. */
@@ -140,11 +142,15 @@ async function begunHere(connection: Transaction, known: readonly Migration[]): 
   );
 }
 
-/** Each migration of this build and when it was applied. */
+/** Each migration of this build, when it was applied, and whether it was cut. */
 export function migrationStatus(options: DatabaseOptions): Promise<MigrationStatus[]> {
-  return exclusively(options, async (_, applied) =>
-    (await migrations()).map(({ version, name, offline }) => ({ version, name, offline, appliedAt: applied.get(version)?.at ?? null })),
-  );
+  return exclusively(options, async (connection, applied) => {
+    const cut = await begunOf(connection);
+    return (await migrations()).map(({ version, name, offline }) => ({
+      ...{ version, name, offline, appliedAt: applied.get(version)?.at ?? null },
+      begun: cut?.version === version ? cut.way : null,
+    }));
+  });
 }
 
 /**
@@ -189,7 +195,7 @@ async function refuseOverServices(sql: Sql, missing: readonly Migration[], secon
   if (alive.length === 0) return;
   throw new ConfigError(
     'schema.in_use',
-    `migration ${first.version} (${first.name}) may not run while services of the version before serve: ${first.offline}. Alive: ${alive.join(', ')}; let each end ("${COMMAND} drain ${alive[0]}"; one that was killed counts for ${seconds} s more), then try again. "${COMMAND} migrate up --yes" applies it all the same`,
+    `migration ${first.version} (${first.name}) may not run while services of the version before serve: ${first.offline}. Alive: ${alive.join(', ')}; stop them where they were started (systemctl stop, kubectl scale; "${COMMAND} drain ${alive[0]}" for one that nobody starts again; one that was killed counts for ${seconds} s more), then try again. "${COMMAND} migrate up --yes" applies it all the same`,
   );
 }
 

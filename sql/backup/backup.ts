@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import mysql from 'mysql2/promise';
+import { COMMAND } from '../../services/platform/command-name.ts';
 import { connectionOptions, type DatabaseOptions, SET_SQL_MODE } from '../../services/platform/database/database.ts';
 import { ConfigError, codeOf } from '../../services/platform/errors.ts';
 import { VERSION } from '../../services/platform/lifecycle.ts';
@@ -21,10 +22,17 @@ export interface BackupResult {
 
 /**
  * Writes all rows of one moment into a new or empty folder. `configuration`: kept beside them; the caller has taken the secrets out. Errors:
- * `ConfigError('backup.not_empty' | 'backup.no_key')`, those of the database and of the disk. What an interrupted one leaves has no manifest.
+ * `ConfigError('backup.not_empty' | 'backup.no_key' | 'backup.schema_cut' | 'backup.disk_full')`, those of the database and of the disk. What an interrupted one leaves has no manifest.
  */
 export async function writeBackup(options: DatabaseOptions, folder: string, configuration: unknown): Promise<BackupResult> {
-  const path = resolve(folder);
+  return write(options, resolve(folder), configuration).catch((error: unknown) => {
+    throw codeOf(error) === 'ENOSPC'
+      ? new ConfigError('backup.disk_full', `${folder}: the disk is full; make room, or name another folder`)
+      : error;
+  });
+}
+
+async function write(options: DatabaseOptions, path: string, configuration: unknown): Promise<BackupResult> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   if (readdirSync(path).length > 0)
     throw new ConfigError(
@@ -39,6 +47,7 @@ export async function writeBackup(options: DatabaseOptions, folder: string, conf
     await connection.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ');
     // From here on all reads see the rows of this moment, and nobody waits for them.
     await connection.query('START TRANSACTION WITH CONSISTENT SNAPSHOT');
+    await refuseCutSchema(connection);
     const [[about]] = await connection.query<mysql.RowDataPacket[]>('SELECT UTC_TIMESTAMP(3) AS at, VERSION() AS server');
     const [migrations] = await connection.query<mysql.RowDataPacket[]>(
       'SELECT version, name, checksum FROM schema_migrations ORDER BY version',
@@ -52,10 +61,10 @@ export async function writeBackup(options: DatabaseOptions, folder: string, conf
       migrations: migrations.map(({ version, name, checksum }) => ({ version, name, checksum })),
       tables,
     };
-    const write = (name: string, content: unknown): void =>
+    const writeJson = (name: string, content: unknown): void =>
       writeFileSync(join(path, name), `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true });
-    write('configuration.json', configuration);
-    write(MANIFEST, manifest);
+    writeJson('configuration.json', configuration);
+    writeJson(MANIFEST, manifest);
     const rows = tables.reduce((sum, table) => sum + table.rows, 0);
     const bytes = tables.reduce((sum, { name }) => sum + statSync(join(path, tableFile(name))).size, 0);
     await connection.query(
@@ -66,6 +75,23 @@ export async function writeBackup(options: DatabaseOptions, folder: string, conf
   } finally {
     await connection.end();
   }
+}
+
+/** Of a migration that is under way or was cut, some tables are as before it and some as after it: a restore could make neither. */
+async function refuseCutSchema(connection: mysql.Connection): Promise<void> {
+  const [rows] = await connection
+    .query<mysql.RowDataPacket[]>('SELECT version, way FROM schema_steps')
+    .catch((error: { code?: string }): [mysql.RowDataPacket[]] => {
+      // A schema of a version before has no such table.
+      if (error.code === 'ER_NO_SUCH_TABLE') return [[]];
+      throw error;
+    });
+  const [begun] = rows;
+  if (begun === undefined) return;
+  throw new ConfigError(
+    'backup.schema_cut',
+    `migration ${begun.version} is on its way ${begun.way}, or was cut there, so that nothing could be restored: let it end, or run "${COMMAND} migrate ${begun.way}", then try again`,
+  );
 }
 
 async function writeTable(connection: mysql.Connection, table: Table, folder: string): Promise<Manifest['tables'][number]> {
@@ -79,10 +105,6 @@ async function writeTable(connection: mysql.Connection, table: Table, folder: st
     if (!gzip.write(line)) await Promise.race([once(gzip, 'drain'), written]);
   }
   gzip.end();
-  await written.catch((error: unknown) => {
-    throw codeOf(error) === 'ENOSPC'
-      ? new ConfigError('backup.disk_full', `${folder}: the disk is full; make room, or name another folder`)
-      : error;
-  });
+  await written;
   return { name: table.name, columns: table.columns.map(({ name }) => name), ...counted.result() };
 }

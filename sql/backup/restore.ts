@@ -2,6 +2,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import mysql from 'mysql2/promise';
 import { connectionOptions, type DatabaseOptions, SET_SQL_MODE } from '../../services/platform/database/database.ts';
@@ -16,13 +17,14 @@ const STATEMENT_BYTES = 512 * 1024;
 const OF_PROCESSES = ['instances', 'leases'];
 
 /**
- * Restores into a database without rows, with an account that may create tables, and brings the schema up to this build. Errors: `ConfigError('restore.no_backup' |
- * 'restore.not_empty' | 'restore.newer' | 'restore.differs')`.
+ * Restores into a database without rows, with an account that may create tables, and brings the schema up to this build. All files are read before anything is written. Errors:
+ * `ConfigError('restore.no_backup' | 'restore.not_empty' | 'restore.newer' | 'restore.differs')`.
  */
 export async function restoreBackup(options: DatabaseOptions, folder: string): Promise<Manifest> {
   const path = resolve(folder);
   const manifest = readManifest(path);
   await refuseUnknown(manifest);
+  for (const table of manifest.tables) await refuseDamaged(path, table);
   await refuseRows(options);
   await migrateUp(options, { last: manifest.migrations.at(-1)?.version });
   const connection = await mysql.createConnection(connectionOptions(options));
@@ -42,7 +44,7 @@ export async function restoreBackup(options: DatabaseOptions, folder: string): P
       if (found.rows !== rows || found.sha256 !== sha256)
         throw new ConfigError(
           'restore.differs',
-          `${name} has ${found.rows} rows (${found.sha256.slice(0, 12)}…) in place of ${rows} (${sha256.slice(0, 12)}…): the file is damaged, or another server wrote it; nothing of this database may be used`,
+          `${name} has ${found.rows} rows (${found.sha256.slice(0, 12)}…) in place of ${rows} (${sha256.slice(0, 12)}…), though its file is whole: a server of another kind wrote it; nothing of this database may be used`,
         );
     }
     for (const name of OF_PROCESSES) await connection.query(`DELETE FROM \`${name}\``);
@@ -54,14 +56,15 @@ export async function restoreBackup(options: DatabaseOptions, folder: string): P
 }
 
 function readManifest(folder: string): Manifest {
-  let text: string;
+  let content: unknown;
   try {
-    text = readFileSync(join(folder, MANIFEST), 'utf8');
+    content = JSON.parse(readFileSync(join(folder, MANIFEST), 'utf8'));
   } catch (error) {
-    const why = codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST}, so it was not finished or is none` : messageOf(error);
+    const why =
+      codeOf(error) === 'ENOENT' ? `it has no ${MANIFEST}, so it was not finished or is none` : `its ${MANIFEST}: ${messageOf(error)}`;
     throw new ConfigError('restore.no_backup', `${folder} is no backup: ${why}`);
   }
-  const manifest = manifestSchema.safeParse(JSON.parse(text));
+  const manifest = manifestSchema.safeParse(content);
   if (manifest.success) return manifest.data;
   throw new ConfigError('restore.no_backup', `${join(folder, MANIFEST)} is not what "stockmesh backup" writes`);
 }
@@ -74,6 +77,30 @@ async function refuseUnknown(manifest: Manifest): Promise<void> {
       'restore.newer',
       `the backup has the migration ${unknown.name}, which this build does not know as it is: restore with stockmesh ${manifest.version} or newer`,
     );
+}
+
+async function refuseDamaged(folder: string, { name, rows, sha256 }: Manifest['tables'][number]): Promise<void> {
+  const file = join(folder, tableFile(name));
+  const counted = tally();
+  for await (const line of linesIn(file)) counted.add(`${line}\n`);
+  const found = counted.result();
+  if (found.rows !== rows || found.sha256 !== sha256)
+    throw new ConfigError(
+      'restore.differs',
+      `${name} has ${found.rows} rows (${found.sha256.slice(0, 12)}…) in place of ${rows} (${sha256.slice(0, 12)}…): ${file} is damaged; nothing was changed, take another backup`,
+    );
+}
+
+/** The lines of a table's file. Errors: `ConfigError('restore.differs')` for one that is missing, cut or damaged. */
+async function* linesIn(file: string): AsyncGenerator<string> {
+  const unpacked = createGunzip();
+  // Whatever fails is thrown by the lines below.
+  pipeline(createReadStream(file), unpacked, () => {});
+  try {
+    yield* createInterface({ input: unpacked, crlfDelay: Number.POSITIVE_INFINITY });
+  } catch (error) {
+    throw new ConfigError('restore.differs', `${file} is damaged (${messageOf(error)}): take another backup`);
+  }
 }
 
 /** Tables that a migration fills. */
@@ -112,7 +139,7 @@ async function fill(connection: mysql.Connection, { name, columns }: Table, file
     rows = [];
     bytes = 0;
   };
-  for await (const line of createInterface({ input: createReadStream(file).pipe(createGunzip()), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesIn(file)) {
     const values = JSON.parse(line) as (string | null)[];
     rows.push(values.map((value, index) => (value !== null && columns[index]?.isBinary ? Buffer.from(value, 'base64') : value)));
     bytes += line.length * 2;

@@ -52,8 +52,9 @@ export async function up({ yes, ...options }: Options & { yes?: boolean | undefi
 /** Takes the newest migrations back, after showing what is lost. Errors: `InputError('migrate.unconfirmed')` where there is no terminal to ask on. */
 export async function down({ steps, yes, ...options }: Options & { steps: number; yes?: boolean | undefined }): Promise<number> {
   const { database, aliveSeconds } = target(options);
-  const applied = (await migrationStatus(database)).filter(({ appliedAt }) => appliedAt !== null);
-  const names = applied
+  // One that was cut on its way back does not count as applied, and is the first to go.
+  const names = (await migrationStatus(database))
+    .filter(({ appliedAt, begun }) => appliedAt !== null || begun === 'down')
     .slice(-steps)
     .map(({ name }) => name)
     .reverse();
@@ -109,7 +110,7 @@ async function thoseWhoServe(database: DatabaseOptions, aliveSeconds: number): P
     const alive = await servicesAlive(db, aliveSeconds);
     return alive.length === 0
       ? ''
-      : `; ${plural(alive.length, 'service is', 'services are')} alive that may need them (${alive.join(', ')}), let each end first ("${COMMAND} drain ${alive[0]}")`;
+      : `; ${plural(alive.length, 'service is', 'services are')} alive that may need them (${alive.join(', ')}), stop them first where they were started (systemctl stop, kubectl scale; "${COMMAND} drain ${alive[0]}" for one that nobody starts again)`;
   } finally {
     await db.close();
   }
@@ -139,11 +140,12 @@ export async function grants({ account, ...options }: Options & { account: strin
 export async function status(options: Options): Promise<number> {
   const all = await migrationStatus(target(options).database);
   const missing = all.filter(({ appliedAt }) => appliedAt === null);
+  const cut = all.find(({ begun }) => begun !== null);
   if (options.json)
     printJson({
       current: missing.length === 0,
-      migrations: all.map(({ version, name, appliedAt, offline }) => ({
-        ...{ version, name, applied_at: appliedAt },
+      migrations: all.map(({ version, name, appliedAt, offline, begun }) => ({
+        ...{ version, name, applied_at: appliedAt, cut_on_its_way: begun },
         ...{ online: offline === null, why_not: offline },
       })),
     });
@@ -154,7 +156,7 @@ export async function status(options: Options): Promise<number> {
         { title: 'NAME', value: ({ name }) => name },
         {
           title: 'APPLIED',
-          value: ({ appliedAt }) => (appliedAt === null ? 'missing' : stamp(appliedAt)),
+          value: ({ appliedAt, begun }) => (begun !== null ? `cut on its way ${begun}` : appliedAt === null ? 'missing' : stamp(appliedAt)),
           paint: (text, { appliedAt }) => (appliedAt === null ? paint('yellow', text) : text),
         },
         { title: 'WHILE SERVICES RUN', value: ({ offline }) => (offline === null ? 'yes' : `no: ${offline}`) },
@@ -165,6 +167,9 @@ export async function status(options: Options): Promise<number> {
         ? '\nthe schema is current'
         : `\n${plural(missing.length, 'migration is', 'migrations are')} missing; "${COMMAND} migrate up" applies them`,
     );
+    if (cut?.begun === 'up') print(`${cut.name} was cut on its way up: "${COMMAND} migrate up" goes on with it`);
+    if (cut?.begun === 'down')
+      print(`${cut.name} was cut on its way down: "${COMMAND} migrate down --steps 1" ends that, "${COMMAND} migrate up" does both`);
   }
   return 0;
 }

@@ -16,7 +16,7 @@ import { type GlobalOptions, type Loaded, loadFor, loadJoining } from '../sessio
 
 type Options = GlobalOptions & { json?: boolean | undefined };
 
-/** Errors: `ConfigError('mesh.not_running' | 'backup.not_empty' | 'backup.no_key' | 'backup.disk_full')`. */
+/** Errors: `ConfigError('mesh.not_running' | 'backup.not_empty' | 'backup.no_key' | 'backup.schema_cut' | 'backup.disk_full')`. */
 export async function backup(folder: string, { json, ...options }: Options): Promise<number> {
   const { loaded, dataFolder } = loadJoining(options);
   const started = performance.now();

@@ -43,7 +43,10 @@ const since = ({ ledger }: Session): Date => new Date(nowOf(ledger).getTime() - 
 
 function question(action: InstanceAction, { instance, service, running }: Instance): { happens: string; question: string } {
   const work = running === 0 ? 'it has no work' : `it finishes ${plural(running, 'job')} or hands them back`;
-  const then = action === 'drain' ? 'it ends, and starts again only if somebody starts it' : 'it starts again';
+  const then =
+    action === 'drain'
+      ? 'it ends; what watches over it ("up", systemd, a container engine) starts another one unless it is stopped there'
+      : 'it starts again';
   return {
     happens: `${service} ${instance} would be told to stop: ${work}, then ${then}`,
     question: `${service} ${instance} stops: ${work}, then ${then}. Go on?`,

@@ -8,7 +8,7 @@ import { listStops, resumeAddress } from '../../platform/notify/stops.ts';
 import { changeTold, isAddress, parseTold, requireAddress, type ToldChange } from '../../platform/notify/users.ts';
 import { EVENT_NAMES } from '../../platform/outbox.ts';
 import { recordChange } from '../../platform/registry/audit.ts';
-import { type MessageRow, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
+import { isRouted, type MessageRow, messagesOfEvent, recentMessages, tryRoute } from '../../platform/registry/told.ts';
 import { shellWord } from '../../platform/text/shell-word.ts';
 import { parseUser } from '../../platform/user-id.ts';
 import { cliActor } from '../actor.ts';
@@ -38,13 +38,19 @@ export async function test(
     };
     const event = await db.transaction((tx) => tryRoute(tx, routes, asked));
     const end = performance.now() + wait * 1000;
-    let rows = await messagesOfEvent(db, event);
-    while ((rows.length === 0 || rows.some(({ state }) => state === 'open' || state === 'sending')) && performance.now() < end) {
+    // In this order: its messages are committed with the mark that it was routed.
+    const look = async () => ({ routed: await isRouted(db, event), rows: await messagesOfEvent(db, event) });
+    let { routed, rows } = await look();
+    while ((!routed || rows.some(({ state }) => state === 'open' || state === 'sending')) && performance.now() < end) {
       await delay(LOOK_MS);
-      rows = await messagesOfEvent(db, event);
+      ({ routed, rows } = await look());
     }
     const ok = rows.length > 0 && rows.every(({ state }) => state === 'sent');
     if (json) printJson({ ok, messages: rows });
+    else if (rows.length === 0 && routed)
+      print(
+        `nobody is told: each receiver has ended messages of this kind ("${COMMAND} notify subscribe USER notify.test" undoes that), or the notifier does not know the route "${name}" yet ("${COMMAND} reload" starts it again)`,
+      );
     else if (rows.length === 0)
       print(`nobody has taken the event within ${wait} s: is the notifier running? ("${COMMAND} service notifier" starts one)`);
     else for (const row of rows) print(`${row.recipient}: ${stateOf(row)}${row.last_error === null ? '' : `: ${row.last_error}`}`);

@@ -52,6 +52,12 @@ export async function messagesOfEvent(sql: Sql, event: number): Promise<MessageR
   );
 }
 
+/** Whether a notifier has seen the event and made its messages, which may be none. */
+export async function isRouted(sql: Sql, event: number): Promise<boolean> {
+  const [row] = await sql.rows<{ routed: number }>('SELECT routed FROM notify_events WHERE id = ?', [event]);
+  return row?.routed === 1;
+}
+
 type Route = Config['notify']['routes'][number];
 
 /** Whether a route writes to whoever asked for a job and to nobody else: then a test must say whom to write to. */

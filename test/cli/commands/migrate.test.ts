@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { openDatabase } from '../../../services/platform/database/database.ts';
 import { databaseUrl } from '../../../sql/embedded.ts';
 import { migrations } from '../../../sql/migrate.ts';
+import { checksumOf } from '../../../sql/steps.ts';
 import { testDatabase } from '../../support/database.ts';
 import { stockmesh } from '../command-line.ts';
 import { configText } from '../running-mesh.ts';
@@ -75,6 +76,19 @@ test('the rights of dashboards are printed as SQL for an account that may grant 
   expect(await migrate('grants', '--account', 'a@b@c')).toMatchObject({ code: 2, stderr: expect.stringContaining('USER@HOST') });
 });
 
+test('one that was cut on its way back is shown so, and is what "down" names and takes back', async () => {
+  const { version, down } = (await migrations()).at(-1)!;
+  await db.run('DELETE FROM schema_migrations WHERE version = ?', [version]);
+  await db.run("INSERT INTO schema_steps (version, way, done, checksum) VALUES (?, 'down', 0, ?)", [version, checksumOf(down)]);
+  const { stdout } = await migrate('status');
+  expect(stdout).toMatch(new RegExp(`\\n +${version} +${newest} +cut on its way down +`));
+  expect(stdout).toContain(`${newest} was cut on its way down: "npx stockmesh migrate down --steps 1" ends that`);
+  expect((await json('status')).migrations.at(-1)).toMatchObject({ name: newest, applied_at: null, cut_on_its_way: 'down' });
+  expect((await migrate('down')).stderr).toContain(`takes back 1 migration (${newest})`);
+  expect(await json('down', '--yes')).toEqual({ ok: true, taken_back: [newest] });
+  expect(await json('up')).toMatchObject({ applied: [newest] });
+});
+
 test('without a terminal and --yes nothing is taken back; what would be lost is named', async () => {
   const back = names.slice(names.findIndex((name) => name.includes('symbol_failures'))).reverse();
   const ran = await migrate('down', '--steps', String(back.length));
@@ -125,11 +139,13 @@ test('what the old version may not serve through is applied when all services ha
   const ran = await migrate('up');
   expect(ran).toMatchObject({ code: 1, stdout: '' });
   expect(ran.stderr).toMatch(
-    /^stockmesh: migration 12 \(spellings\) may not run while .* would write the old spellings again\. Alive: worker-1; let each end \("npx stockmesh drain worker-1".*migrate up --yes" applies it all the same\n$/,
+    /^stockmesh: migration 12 \(spellings\) may not run while .* would write the old spellings again\. Alive: worker-1; stop them where they were started \(systemctl stop, .*"npx stockmesh drain worker-1" for one that nobody starts again.*migrate up --yes" applies it all the same\n$/,
   );
   expect((await json('status')).current).toBe(false);
   // The way back says whom it would hurt.
-  expect((await migrate('down')).stderr).toMatch(/1 service is alive that may need them \(worker-1\), let each end first.*--yes\n$/);
+  expect((await migrate('down')).stderr).toMatch(
+    /1 service is alive that may need them \(worker-1\), stop them first where they were started .*--yes\n$/,
+  );
   await alive('worker-1', 3_600);
   expect((await migrate('up')).stdout).toMatch(/; services of the version before must not run any more \(spellings, .*bars_digest\)\n$/);
   await alive('worker-1', 0);

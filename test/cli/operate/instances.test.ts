@@ -82,7 +82,7 @@ test('without a terminal it wants --yes, and says what would happen', async () =
   expect({ code, stderr, told }).toEqual({
     code: 2,
     stderr:
-      'stockmesh: worker worker-one would be told to stop: it finishes 2 jobs or hands them back, then it ends, and starts again only if somebody starts it; confirm it with --yes\n',
+      'stockmesh: worker worker-one would be told to stop: it finishes 2 jobs or hands them back, then it ends; what watches over it ("up", systemd, a container engine) starts another one unless it is stopped there; confirm it with --yes\n',
     told: [],
   });
 });

@@ -1,8 +1,8 @@
 /** A backup with work under way, and what a restore makes of it. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { enqueue } from '../../../services/ledger/enqueue/enqueue.ts';
 import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
@@ -126,6 +126,47 @@ test('a file that was damaged is found, and named', async () => {
     message: expect.stringMatching(/^jobs has 1 rows/),
   });
 });
+
+describe('a backup of which a part is damaged is refused by name, before anything is written', () => {
+  test.each<[string, (folder: string) => void, { code: string; message: RegExp }]>([
+    [
+      'a missing file of a table',
+      (from) => rmSync(join(from, 'tables/jobs.jsonl.gz')),
+      { code: 'restore.differs', message: /jobs\.jsonl\.gz is damaged \(ENOENT/ },
+    ],
+    [
+      'a file that was cut',
+      (from) => truncateSync(join(from, 'tables/jobs.jsonl.gz'), 60),
+      { code: 'restore.differs', message: /jobs\.jsonl\.gz is damaged \(unexpected end of file\)/ },
+    ],
+    [
+      'a manifest that was cut',
+      (from) => truncateSync(join(from, 'manifest.json'), 600),
+      { code: 'restore.no_backup', message: /is no backup: its manifest\.json: .*JSON/ },
+    ],
+  ])('%s', async (_, damage, { code, message }) => {
+    await fixture.add({});
+    await writeBackup(fixture.database.options, newFolder(), {});
+    damage(folder);
+    const target = await emptyDatabase();
+    await expect(restoreBackup(target.migrate, folder)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    const db = openDatabase(target.migrate);
+    onTestFinished(() => db.close());
+    expect(await db.rows('SHOW TABLES')).toEqual([]);
+  });
+});
+
+test.each(['up', 'down'] as const)(
+  'over a migration that was cut on its way %s no backup is made, since none could be restored',
+  async (way) => {
+    await fixture.db.run("INSERT INTO schema_steps (version, way, done, checksum) VALUES (37, ?, 0, 'abc')", [way]);
+    onTestFinished(async () => void (await fixture.db.run('DELETE FROM schema_steps')));
+    await expect(writeBackup(fixture.database.options, newFolder(), {})).rejects.toMatchObject({
+      code: 'backup.schema_cut',
+      message: expect.stringContaining(`migration 37 is on its way ${way}`),
+    });
+  },
+);
 
 test('what an interrupted backup has left is not restored', async () => {
   await writeBackup(fixture.database.options, newFolder(), {});

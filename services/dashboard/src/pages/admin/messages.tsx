@@ -112,7 +112,8 @@ function Outcome({ messages }: { messages: readonly Notification[] }) {
   if (messages.length === 0)
     return (
       <p>
-        Nobody has taken it yet. Is a notifier running? <code>npx stockmesh service notifier</code> starts one; the message is sent then.
+        Nobody was told yet. Is a notifier running? <code>npx stockmesh service notifier</code> starts one; the message is sent then. Where
+        one runs, each receiver has ended messages of this kind: <code>npx stockmesh notify subscribe USER notify.test</code> undoes that.
       </p>
     );
   return messages.map(({ id, recipient, state, reason }) => (
