@@ -61,12 +61,13 @@ export function migrateUp(
   options: DatabaseOptions,
   { last = Number.POSITIVE_INFINITY, aliveSeconds }: { last?: number | undefined; aliveSeconds?: number | undefined } = {},
 ): Promise<string[]> {
+  // Of all tries: after a conflict the work is done again, from where it was.
+  const names: string[] = [];
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
     const begun = await begunHere(connection, known);
     refuseUnfit(applied, known);
     if (begun?.way === 'down') await takeBack(connection, begun.migration);
-    const names: string[] = [];
     const missing = known.filter(({ version }) => !applied.has(version) && version <= last);
     if (aliveSeconds !== undefined) await refuseOverServices(connection, missing, aliveSeconds);
     for (const migration of missing) {
@@ -98,6 +99,7 @@ function apply(connection: Transaction, migration: Migration): Promise<void> {
  * Errors: as for the way up; `ConfigError('schema.cut')` also over one that was cut on its way up.
  */
 export function migrateDown(options: DatabaseOptions, steps: number): Promise<string[]> {
+  const names: string[] = [];
   return exclusively(options, async (connection, applied) => {
     const known = await migrations();
     const begun = await begunHere(connection, known);
@@ -108,8 +110,7 @@ export function migrateDown(options: DatabaseOptions, steps: number): Promise<st
         `migration ${begun.migration.version} (${begun.migration.name}) was cut on its way up; run "${COMMAND} migrate up" first`,
       );
     const newest = known.filter(({ version }) => applied.has(version) || version === begun?.migration.version).reverse();
-    const names: string[] = [];
-    for (const migration of newest.slice(0, steps)) {
+    for (const migration of newest.slice(0, steps - names.length)) {
       await takeBack(connection, migration);
       names.push(migration.name);
     }
