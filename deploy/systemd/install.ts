@@ -49,7 +49,13 @@ if (!values.yes) {
     process.exit(1);
   }
 }
-for (const { name, text } of units) writeFileSync(join(values.to, name), text, { mode: 0o644 });
+try {
+  for (const { name, text } of units) writeFileSync(join(values.to, name), text, { mode: 0o644 });
+} catch (error) {
+  if (!(error instanceof Error && 'code' in error)) throw error;
+  process.stderr.write(`install:systemd: ${error.message}; run it as root, or name a folder that is there with --to\n`);
+  process.exit(1);
+}
 if (values.to === SYSTEM && existsSync('/run/systemd/system')) execFileSync('systemctl', ['daemon-reload'], { stdio: 'inherit' });
 process.stdout.write(
   `${units.length} files written. Before the start: /etc/stockmesh/stockmesh.yaml, and the passwords in /etc/stockmesh/secrets/ (database, mqtt-worker and so on), mode 0600. Then: systemctl enable --now stockmesh.target\n`,

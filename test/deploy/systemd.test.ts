@@ -41,6 +41,15 @@ test('nothing is written without a yes', () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('a folder that is not there is an error in one line, with the way out', () => {
+  const folder = join(temporary(), 'missing');
+  const ran = spawnSync(process.execPath, [join(ROOT, 'deploy/systemd/install.ts'), '--yes', '--to', folder], { encoding: 'utf8' });
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toMatch(
+    /^install:systemd: ENOENT: .*missing\/stockmesh-.*; run it as root, or name a folder that is there with --to\n$/,
+  );
+});
+
 test.skipIf(!hasSystemd)('systemd finds no fault in them', { timeout: 60_000 }, () => {
   const { folder, units } = installed();
   const ran = spawnSync(
