@@ -24,7 +24,7 @@ const END = '\0';
 const GOES_WITH_THE_ONE_BEFORE = /^(PREPARE|EXECUTE|DEALLOCATE)\b/i;
 
 /** What the server says of a change that is made already: table exists, unknown table, column exists, key exists, no such column or key. */
-const DONE_ALREADY = new Set([1050, 1051, 1060, 1061, 1091]);
+export const DONE_ALREADY = new Set([1050, 1051, 1060, 1061, 1091]);
 
 /** The statements of a migration, without its comments; those that need each other are one step. */
 export function stepsOf(text: string): string[] {
@@ -55,7 +55,7 @@ export async function begunOf(connection: Sql): Promise<Begun | undefined> {
 /**
  * Runs the statements of a migration that are not done yet. `first` is written with its begin and `last` with its end, each in one transaction with the count. Where it was cut,
  * the first statement that is not counted may be done all the same, since its change is committed before it is counted: then the server says so, and it counts as done.
- * Errors: `ConfigError('schema.cut')` when it was begun with another text; those of its statements.
+ * Errors: `ConfigError('schema.cut')` when another one is under way, or this one was begun with another text; those of its statements.
  */
 export async function runSteps(
   connection: Transaction,
@@ -68,10 +68,10 @@ export async function runSteps(
     await first?.();
     await connection.run('INSERT INTO schema_steps (version, way, done, checksum) VALUES (?, ?, 0, ?)', [version, way, checksum]);
     await connection.run('COMMIT');
-  } else if (begun.checksum !== checksum)
+  } else if (begun.version !== version || begun.checksum !== checksum)
     throw new ConfigError(
       'schema.cut',
-      `migration ${version} (${name}) was cut on its way ${way}, and this build has another text of it: go on with the build that began it`,
+      `migration ${begun.version} was cut on its way ${begun.way}, and is not what this build would run now, ${version} (${name}) on its way ${way}: go on with the build that began it`,
     );
   const steps = stepsOf(text);
   const counted = (step: string, index: number): string =>

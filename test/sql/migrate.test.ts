@@ -1,50 +1,16 @@
 import { createHash } from 'node:crypto';
 import mysql from 'mysql2/promise';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connectionOptions, type Database, openDatabase } from '../../services/platform/database/database.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { connectionOptions, openDatabase } from '../../services/platform/database/database.ts';
 import { TransientError } from '../../services/platform/errors.ts';
 import { assertSchemaCurrent, migrateDown, migrateUp, migrationStatus, migrations } from '../../sql/migrate.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { testDatabase } from '../support/database.ts';
+import { type Column, columnsOf, shapeOf, unmigratedOfEach } from './unmigrated.ts';
 
 const known = await migrations();
 const names = known.map(({ name }) => name);
 
-let database: TestDatabase;
-let db: Database;
-beforeEach(async () => {
-  database = await testDatabase({ migrated: false });
-  db = openDatabase(database.migrate);
-});
-afterEach(async () => {
-  await db.close();
-  await database.drop();
-});
-
-interface Column {
-  table_name: string;
-  column_name: string;
-  data_type: string;
-  column_type: string;
-  extra: string;
-}
-
-const columnsOf = (schema: string): Promise<Column[]> =>
-  db.rows<Column>(
-    `SELECT c.table_name AS table_name, c.column_name AS column_name, c.data_type AS data_type, c.column_type AS column_type, c.extra AS extra, c.is_nullable AS is_nullable,
-            c.column_default AS column_default, c.collation_name AS collation_name, c.generation_expression AS generation_expression, c.column_comment AS column_comment
-       FROM information_schema.columns c WHERE c.table_schema = ? AND c.table_name NOT LIKE 'schema\\_%' ORDER BY c.table_name, c.ordinal_position`,
-    [schema],
-  );
-
-/** All that makes two schemas the same: tables, columns, indexes. */
-async function shapeOf(schema: string): Promise<unknown> {
-  const indexes = await db.rows(
-    `SELECT s.table_name AS table_name, s.index_name AS index_name, s.seq_in_index AS seq, s.column_name AS column_name, s.non_unique AS non_unique
-       FROM information_schema.statistics s WHERE s.table_schema = ? AND s.table_name NOT LIKE 'schema\\_%' ORDER BY s.table_name, s.index_name, s.seq_in_index`,
-    [schema],
-  );
-  return { columns: await columnsOf(schema), indexes };
-}
+const own = unmigratedOfEach();
 
 /** A value that a column of this type takes. */
 function valueFor({ data_type, column_type }: Column): unknown {
@@ -76,11 +42,11 @@ const MOVED = ['jobs', 'job_details', 'job_results', 'job_states', 'ready', 'sch
 
 /** Puts one more row into every table that there is, but for those that are moved; returns all rows of these tables. */
 async function fill(): Promise<Map<string, unknown[]>> {
-  const columns = (await columnsOf(database.name)).filter(
+  const columns = (await columnsOf(own.db, own.database.name)).filter(
     ({ table_name, extra }) => !/GENERATED/i.test(extra) && !MOVED.includes(table_name),
   );
   for (const [table, group] of Map.groupBy(columns, ({ table_name }) => table_name))
-    await db.run(`INSERT IGNORE INTO ${table} (${group.map(({ column_name }) => `\`${column_name}\``).join(', ')}) VALUES (?)`, [
+    await own.db.run(`INSERT IGNORE INTO ${table} (${group.map(({ column_name }) => `\`${column_name}\``).join(', ')}) VALUES (?)`, [
       group.map(valueFor),
     ]);
   return rowsOf(
@@ -99,7 +65,9 @@ async function rowsOf(tables: ReadonlyMap<string, readonly string[]>): Promise<M
   for (const [table, columns] of tables)
     all.set(
       table,
-      (await db.rows<object>(`SELECT ${columns.map((column) => `\`${column}\``).join(', ')} FROM ${table} ORDER BY 1`)).map(withNumbers),
+      (await own.db.rows<object>(`SELECT ${columns.map((column) => `\`${column}\``).join(', ')} FROM ${table} ORDER BY 1`)).map(
+        withNumbers,
+      ),
     );
   return all;
 }
@@ -121,7 +89,7 @@ async function shapeAfter(count: number): Promise<unknown> {
   for (const { up } of known.slice(0, count)) await connection.query(up);
   await connection.end();
   const reader = openDatabase(fresh.migrate);
-  const shape = await shapeOf(fresh.name);
+  const shape = await shapeOf(reader, fresh.name);
   await reader.close();
   await fresh.drop();
   return shape;
@@ -152,73 +120,73 @@ test('what was applied before the line was there counts as unchanged', async () 
 
 describe('up', () => {
   test('applies all that is missing in order, and says what', async () => {
-    expect(await migrateUp(database.migrate)).toEqual(names);
-    await assertSchemaCurrent(db);
+    expect(await migrateUp(own.database.migrate)).toEqual(names);
+    await assertSchemaCurrent(own.db);
   });
 
   test('applies nothing twice', async () => {
-    await migrateUp(database.migrate);
-    expect(await migrateUp(database.migrate)).toEqual([]);
+    await migrateUp(own.database.migrate);
+    expect(await migrateUp(own.database.migrate)).toEqual([]);
   });
 
   test('run by three at once, is done by one, and the others wait for it', async () => {
-    const applied = await Promise.all([migrateUp(database.migrate), migrateUp(database.migrate), migrateUp(database.migrate)]);
+    const applied = await Promise.all([migrateUp(own.database.migrate), migrateUp(own.database.migrate), migrateUp(own.database.migrate)]);
     expect(applied.toSorted((a, b) => b.length - a.length)).toEqual([names, [], []]);
   });
 
   test('needs an account that may change the schema: that of the services may not', async () => {
-    await expect(migrateUp(database.options)).rejects.toMatchObject({ code: 'ER_TABLEACCESS_DENIED_ERROR' });
+    await expect(migrateUp(own.database.options)).rejects.toMatchObject({ code: 'ER_TABLEACCESS_DENIED_ERROR' });
   });
 });
 
 describe('down', () => {
   test('takes back the newest first, as many as asked for', async () => {
-    await migrateUp(database.migrate);
-    expect(await migrateDown(database.migrate, 2)).toEqual(names.toReversed().slice(0, 2));
-    expect(await migrateUp(database.migrate)).toEqual(names.slice(-2));
+    await migrateUp(own.database.migrate);
+    expect(await migrateDown(own.database.migrate, 2)).toEqual(names.toReversed().slice(0, 2));
+    expect(await migrateUp(own.database.migrate)).toEqual(names.slice(-2));
   });
 
   test('takes back everything: no table is left', async () => {
-    await migrateUp(database.migrate);
-    expect(await migrateDown(database.migrate, 100)).toEqual(names.toReversed());
-    expect(await columnsOf(database.name)).toEqual([]);
+    await migrateUp(own.database.migrate);
+    expect(await migrateDown(own.database.migrate, 100)).toEqual(names.toReversed());
+    expect(await columnsOf(own.db, own.database.name)).toEqual([]);
   });
 
   test('with rows in every table, and up again, works', async () => {
-    await migrateUp(database.migrate);
+    await migrateUp(own.database.migrate);
     await fill();
-    await migrateDown(database.migrate, 100);
-    expect(await migrateUp(database.migrate)).toEqual(names);
+    await migrateDown(own.database.migrate, 100);
+    expect(await migrateUp(own.database.migrate)).toEqual(names);
   });
 });
 
 describe.each(known.slice(0, -1).map(({ version, name }) => ({ version, name })))('from version $version ($name)', ({ version }) => {
   const newer = known.filter((one) => one.version > version).length;
   beforeEach(async () => {
-    await migrateUp(database.migrate);
-    await migrateDown(database.migrate, newer);
+    await migrateUp(own.database.migrate);
+    await migrateDown(own.database.migrate, newer);
   });
 
   test('the way back has left exactly the schema that the migrations before it make', async () => {
-    expect(await shapeOf(database.name)).toEqual(await shapeAfter(known.length - newer));
+    expect(await shapeOf(own.db, own.database.name)).toEqual(await shapeAfter(known.length - newer));
   });
 
   test('the rows of every table survive the way up, and the way back', async () => {
     const before = await fill();
-    await migrateUp(database.migrate);
+    await migrateUp(own.database.migrate);
     expect(await rowsOf(columnsIn(before))).toEqual(before);
     await fill();
     const between = await rowsOf(columnsIn(before));
-    await migrateDown(database.migrate, newer);
+    await migrateDown(own.database.migrate, newer);
     expect(await rowsOf(columnsIn(before))).toEqual(between);
   });
 });
 
 describe('status', () => {
   test('tells of each migration when it was applied, or that it was not', async () => {
-    await migrateUp(database.migrate);
-    await migrateDown(database.migrate, 1);
-    const status = await migrationStatus(database.migrate);
+    await migrateUp(own.database.migrate);
+    await migrateDown(own.database.migrate, 1);
+    const status = await migrationStatus(own.database.migrate);
     expect(status.map(({ name, appliedAt }) => [name, appliedAt !== null])).toEqual(
       names.map((name, index) => [name, index < names.length - 1]),
     );
@@ -228,7 +196,7 @@ describe('status', () => {
 
 describe('a schema that does not fit', () => {
   test('because it is empty, is named, with the command that helps', async () => {
-    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+    await expect(assertSchemaCurrent(own.db)).rejects.toMatchObject({
       name: 'ConfigError',
       code: 'schema.older',
       message: expect.stringContaining('run "npx stockmesh migrate up"'),
@@ -236,27 +204,27 @@ describe('a schema that does not fit', () => {
   });
 
   test('is not assumed because the database is away', async () => {
-    const away = { ...db, rows: () => Promise.reject(new TransientError('database.unavailable', 'away')) };
+    const away = { ...own.db, rows: () => Promise.reject(new TransientError('database.unavailable', 'away')) };
     await expect(assertSchemaCurrent(away)).rejects.toMatchObject({ code: 'database.unavailable' });
   });
 
   test('because it is older, is named with the next migration', async () => {
-    await migrateUp(database.migrate);
-    await migrateDown(database.migrate, 1);
-    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+    await migrateUp(own.database.migrate);
+    await migrateDown(own.database.migrate, 1);
+    await expect(assertSchemaCurrent(own.db)).rejects.toMatchObject({
       code: 'schema.older',
       message: `the database lacks 1 of ${known.length} migrations (next: ${names.at(-1)}); run "npx stockmesh migrate up"`,
     });
   });
 
   const newer = async (): Promise<void> => {
-    await migrateUp(database.migrate);
-    await db.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (999, 'tomorrow', '', UTC_TIMESTAMP())");
+    await migrateUp(own.database.migrate);
+    await own.db.run("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (999, 'tomorrow', '', UTC_TIMESTAMP())");
   };
   const wants: [string, () => Promise<unknown>][] = [
-    ['the services', () => assertSchemaCurrent(db)],
-    ['up', () => migrateUp(database.migrate)],
-    ['down', () => migrateDown(database.migrate, 1)],
+    ['the services', () => assertSchemaCurrent(own.db)],
+    ['up', () => migrateUp(own.database.migrate)],
+    ['down', () => migrateDown(own.database.migrate, 1)],
   ];
   test.each(wants)('because it is newer than this build, is refused by %s', async (_, run) => {
     await newer();
@@ -269,25 +237,25 @@ describe('a schema that does not fit', () => {
 
   /** `online` of the newer ones, in the order of their numbers. */
   const newerWith = async (...online: (0 | 1 | null)[]): Promise<void> => {
-    await migrateUp(database.migrate);
+    await migrateUp(own.database.migrate);
     for (const [index, one] of online.entries())
-      await db.run('INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(), ?)', [
+      await own.db.run('INSERT INTO schema_migrations (version, name, checksum, applied_at, online) VALUES (?, ?, ?, UTC_TIMESTAMP(), ?)', [
         ...[900 + index, `tomorrow ${index}`, '', one],
       ]);
   };
 
   test('because it is newer, is served through when each newer migration was applied as one that lets the version before serve', async () => {
     await newerWith(1, 1);
-    expect(await assertSchemaCurrent(db)).toEqual(['tomorrow 0', 'tomorrow 1']);
+    expect(await assertSchemaCurrent(own.db)).toEqual(['tomorrow 0', 'tomorrow 1']);
     // It is not this build's to change.
-    await expect(migrateUp(database.migrate)).rejects.toMatchObject({ code: 'schema.newer' });
+    await expect(migrateUp(own.database.migrate)).rejects.toMatchObject({ code: 'schema.newer' });
   });
 
   test.each([0, null] as const)(
     'because one of the newer migrations was applied with "online" %s, is refused, and named',
     async (online) => {
       await newerWith(1, online, 1);
-      await expect(assertSchemaCurrent(db)).rejects.toMatchObject({
+      await expect(assertSchemaCurrent(own.db)).rejects.toMatchObject({
         code: 'schema.newer',
         message: expect.stringMatching(/is at migration 902, .*must not serve through 901 \(tomorrow 1\)/),
       });
@@ -295,24 +263,24 @@ describe('a schema that does not fit', () => {
   );
 
   test('because a version before wrote no "online" fits, and "up" adds the column', async () => {
-    await migrateUp(database.migrate);
-    const migrating = openDatabase(database.migrate);
+    await migrateUp(own.database.migrate);
+    const migrating = openDatabase(own.database.migrate);
     await migrating.run('ALTER TABLE schema_migrations DROP COLUMN online');
     await migrating.run('DELETE FROM schema_migrations WHERE version = ?', [known.at(-1)!.version]);
     await migrating.run(known.at(-1)!.down);
-    await expect(assertSchemaCurrent(db)).rejects.toMatchObject({ code: 'schema.older' });
-    expect(await migrateUp(database.migrate)).toEqual(names.slice(-1));
+    await expect(assertSchemaCurrent(own.db)).rejects.toMatchObject({ code: 'schema.older' });
+    expect(await migrateUp(own.database.migrate)).toEqual(names.slice(-1));
     await migrating.close();
-    const rows = await db.rows<{ version: number; online: number | null }>(
+    const rows = await own.db.rows<{ version: number; online: number | null }>(
       'SELECT version, online FROM schema_migrations ORDER BY version',
     );
     expect(rows.map(({ online }) => online)).toEqual([...Array(known.length - 1).fill(null), known.at(-1)!.offline === null ? 1 : 0]);
-    expect(await assertSchemaCurrent(db)).toEqual([]);
+    expect(await assertSchemaCurrent(own.db)).toEqual([]);
   });
 
   test.each(wants)('because a migration has changed since it was applied, is refused by %s', async (_, run) => {
-    await migrateUp(database.migrate);
-    await db.run("UPDATE schema_migrations SET checksum = 'another' WHERE version = 2");
+    await migrateUp(own.database.migrate);
+    await own.db.run("UPDATE schema_migrations SET checksum = 'another' WHERE version = 2");
     await expect(run()).rejects.toMatchObject({
       name: 'ConfigError',
       code: 'schema.changed',

@@ -18,6 +18,12 @@ export interface Network {
 
 const ip = (text: string): void => void execFileSync('ip', text.split(' '), { stdio: ['ignore', 'ignore', 'pipe'] });
 
+const pidsOn = (name: string): number[] =>
+  execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number);
+
 /** Whether this process may make such networks here. */
 export function hasNetworks(): boolean {
   const name = `stockmesh-${process.pid}`;
@@ -42,7 +48,11 @@ export function openNetwork(count: number): Network {
   return {
     machines,
     close() {
-      for (const { name } of machines) ip(`netns del ${name}`);
+      for (const { name } of machines) {
+        // A node that was being restarted when everything was stopped: its namespace is gone otherwise, and the process is not.
+        for (const pid of pidsOn(name)) process.kill(pid, 'SIGKILL');
+        ip(`netns del ${name}`);
+      }
       ip(`link del ${bridge}`);
     },
   };
