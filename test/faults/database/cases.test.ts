@@ -5,7 +5,7 @@ import { CASES } from './cases.ts';
 import { type DatabaseMesh, startDatabaseMesh } from './mesh.ts';
 
 /** In the suite; the others are among the long trials. */
-const SHORT = ['is read-only', 'KILL QUERY', 'in use dies', 'SIGTERM while the server is frozen'];
+const SHORT = ['is read-only', 'KILL of each', 'KILL QUERY', 'in use dies', 'SIGTERM while the server is frozen'];
 
 let mesh: DatabaseMesh;
 beforeAll(async () => {

@@ -65,7 +65,7 @@ async function suspects(symbols: readonly string[], { maxAttempts = 4 } = {}): P
   await setJobs(workers.mesh.db, { deaths: 2, max_attempts: maxAttempts });
 }
 
-test('while a suspect runs alone, its worker and the others run all other jobs', async () => {
+longTest('while a suspect runs alone, its worker and the others run all other jobs', async () => {
   await suspects(['GATE']);
   await Promise.all([workers.start('one', ['worker.max_concurrent_jobs=3']), workers.start('two', ['worker.max_concurrent_jobs=3'])]);
   await until('the suspect runs', () => workers.startsOf('GATE').length === 1);
@@ -136,7 +136,7 @@ test('a worker that shuts down hands an isolated job back, and its process ends'
   await until('its process is gone', () => !isAlive(workers.startsOf('GATE')[0] as number));
 });
 
-test('a cancel stops an isolated job', async () => {
+longTest('a cancel stops an isolated job', async () => {
   await suspects(['GATE', 'GOOD']);
   await workers.start('one');
   await until('the suspect runs', () => workers.startsOf('GATE').length === 1);
@@ -149,19 +149,25 @@ test('a cancel stops an isolated job', async () => {
   expect(workers.startsOf('GOOD')).toEqual(workers.startsOf('GATE'));
 });
 
-test('a symbol that ends the process of a batch keeps no other symbol of the batch from being fetched', async () => {
-  await workers.mesh.service('scheduler');
-  await workers.supervise('only');
-  const symbols = ['GOOD0', 'GOOD1', 'KILL', 'GOOD2', 'GOOD3'];
-  await workers.enqueue([], { ...fetchOf('GOOD0'), type: 'batch_fetch', symbol: undefined, payload: { symbols }, dedupeKey: undefined });
-  const { failed } = await outcome();
-  expect(failed).toMatchObject([{ reason: expect.stringMatching(/^its worker died 5 times while it ran/) }]);
-  const items = await workers.mesh.db.rows<{ item_key: string; state: string }>('SELECT item_key, state FROM job_items ORDER BY item_key');
-  expect(items.map(({ item_key, state }) => `${item_key} ${state}`)).toEqual([
-    ...['GOOD0 done', 'GOOD1 done', 'GOOD2 done', 'GOOD3 done'],
-    'KILL pending',
-  ]);
-}, 90_000);
+longTest(
+  'a symbol that ends the process of a batch keeps no other symbol of the batch from being fetched',
+  async () => {
+    await workers.mesh.service('scheduler');
+    await workers.supervise('only');
+    const symbols = ['GOOD0', 'GOOD1', 'KILL', 'GOOD2', 'GOOD3'];
+    await workers.enqueue([], { ...fetchOf('GOOD0'), type: 'batch_fetch', symbol: undefined, payload: { symbols }, dedupeKey: undefined });
+    const { failed } = await outcome();
+    expect(failed).toMatchObject([{ reason: expect.stringMatching(/^its worker died 5 times while it ran/) }]);
+    const items = await workers.mesh.db.rows<{ item_key: string; state: string }>(
+      'SELECT item_key, state FROM job_items ORDER BY item_key',
+    );
+    expect(items.map(({ item_key, state }) => `${item_key} ${state}`)).toEqual([
+      ...['GOOD0 done', 'GOOD1 done', 'GOOD2 done', 'GOOD3 done'],
+      'KILL pending',
+    ]);
+  },
+  90_000,
+);
 
 function isAlive(pid: number): boolean {
   try {

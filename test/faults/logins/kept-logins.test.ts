@@ -1,18 +1,20 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findMosquitto } from '../../../broker/mosquitto.ts';
+import { isLong } from '../../support/long.ts';
 import { CASES, type FaultCase } from './cases.ts';
 import { type Ground, openGround } from './mesh.ts';
 import { brokenPromise, type CaseResult, LIMITS, runCase } from './run-case.ts';
 import { countRound } from './tally.ts';
 
-/** One round of a few cases; `npm run faults` runs all of them, twenty rounds each. */
+const hasMosquitto = findMosquitto() !== undefined;
+/** In the suite. */
 const SHORT = [
-  'embedded: SIGTERM of portfolio-priority',
   'embedded: SIGKILL of portfolio-priority and the broker',
-  'embedded: first start, logins before the first subscription',
   'embedded: HTTP, the broker away',
-  'mosquitto: SIGTERM of portfolio-priority',
+  hasMosquitto ? 'mosquitto: SIGTERM of portfolio-priority' : 'embedded: SIGTERM of portfolio-priority',
 ];
+/** Beside them among the long trials. `npm run faults` runs all cases, twenty rounds each. */
+const LONG = ['embedded: SIGTERM of portfolio-priority', 'embedded: first start, logins before the first subscription'];
 const LIMITS_OF_TEST = { ...LIMITS, rounds: 1, hookMs: 15_000, quietMs: 4_000, jobsMs: 15_000 };
 
 let ground: Ground;
@@ -26,7 +28,7 @@ afterAll(async () => {
 });
 
 const caseOf = (name: string): FaultCase => CASES.find((one) => one.name === name) as FaultCase;
-const names = SHORT.filter((name) => findMosquitto() !== undefined || !name.startsWith('mosquitto'));
+const names = [...new Set(isLong ? [...SHORT, ...LONG] : SHORT)];
 
 test.each(names.map((name, index) => [name, `short${index}`] as const))(
   '%s: every login is acknowledged, committed and done once',

@@ -14,20 +14,20 @@ import { contentOf, type Ground, type PicksRound } from './ground.ts';
 
 export interface PicksCase {
   name: string;
-  /** Only in `npm run faults`. */
+  /** Among the long trials and in `npm run faults`. */
   long?: true;
   /** So many users of a round; each case says how its promise differs from a worded report for each user. */
   run(ground: Ground, users: number): Promise<PicksRound>;
 }
 
-/** So many of the workers' processes die in a round. */
+/** So many of the workers' processes die in a round at most, and fewer than it has users. */
 const DEATHS = 4;
 
 /** A worker dies at a point of the call; the answers of `lost` points never reached the database. */
 function death(point: string): PicksCase['run'] {
   return async (ground, users) => {
     await ground.prepare(users);
-    ground.deaths(point, DEATHS);
+    ground.deaths(point, Math.min(DEATHS, users - 1));
     const startedAt = performance.now();
     await ground.request();
     await ground.startWorkers();
@@ -76,10 +76,11 @@ async function countJobs({ mesh }: Ground, wanted: number, startedAt: number): P
 const WEEKENDS = ['2026-03-08', '2026-10-31', '2027-03-13', '2027-11-06', '2026-06-06'];
 
 export const PICKS_CASES: readonly PicksCase[] = [
-  { name: 'kill -9 before the call', run: death('reserved') },
+  { name: 'kill -9 before the call', long: true, run: death('reserved') },
   { name: 'kill -9 when the call was marked as sent', run: death('sent') },
   {
     name: 'kill -9 during the call',
+    long: true,
     run: (ground, users) =>
       whileAsked(ground, users, async (answer) => {
         for (const worker of ground.workers.slice(0, 2)) worker.kill('SIGKILL');
@@ -87,7 +88,7 @@ export const PICKS_CASES: readonly PicksCase[] = [
       }),
   },
   { name: 'kill -9 when the answer was here and not stored', long: true, run: death('arrived') },
-  { name: 'kill -9 between answer and parse', run: death('stored') },
+  { name: 'kill -9 between answer and parse', long: true, run: death('stored') },
   { name: 'kill -9 between parse and commit', run: death('parsed') },
   {
     name: 'database away during the call',
