@@ -17,7 +17,7 @@ import { type Database, type DatabaseOptions, openDatabase } from '../../service
 import type { RunningService, ServiceContext } from '../../services/platform/lifecycle.ts';
 import { accounts, silent } from '../broker/peers.ts';
 import { configOf } from '../scheduler/configuration.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { emptyTables, type TestDatabase, testDatabase } from '../support/database.ts';
 
 export interface Answer {
   status: number;
@@ -130,9 +130,7 @@ export function gatewayMesh(
     await Promise.all(buses.map((bus) => bus.online()));
     await vi.waitFor(() => expect(mesh.bus.report().missing).toEqual([]), { timeout: 10_000 });
   });
-  beforeEach(async () => {
-    for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);
-  });
+  beforeEach(() => emptyTables(mesh.db, TABLES));
   afterAll(async () => {
     await Promise.all(services.map((service) => service.drain()));
     await Promise.all(buses.map((bus) => bus.close()));

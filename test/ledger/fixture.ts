@@ -9,7 +9,7 @@ import { type Completion, complete, fail } from '../../services/ledger/run/compl
 import { ManualClock } from '../../services/platform/clock.ts';
 import { type Database, openDatabase, type Sql, type Transaction } from '../../services/platform/database/database.ts';
 import { PermanentError, TransientError } from '../../services/platform/errors.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { emptyTables, type TestDatabase, testDatabase } from '../support/database.ts';
 
 export const START = '2026-06-02T14:00:00Z';
 
@@ -85,7 +85,7 @@ export function ledgerFixture(): Fixture {
   });
   beforeEach(async () => {
     clock = new ManualClock(START);
-    for (const table of TABLES) await db.run(`DELETE FROM ${table}`);
+    await emptyTables(db, TABLES);
   });
   afterAll(async () => {
     await db.close();

@@ -1,4 +1,4 @@
-/** What the server makes of the ledger's statements: each is taken from the function that runs it, and explained on ledgers with 3, 300 and 300,000 ready jobs, which the server plans differently. */
+/** What the server makes of the ledger's statements: each is taken from the function that runs it, and explained on ledgers with 3, 300 and 30,000 ready jobs, among the long trials also with 300,000, which the server plans differently. */
 import mysql from 'mysql2/promise';
 import { describe, expect, test } from 'vitest';
 import { cancel, redrive, retry } from '../../services/ledger/control.ts';
@@ -17,6 +17,7 @@ import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { storeWaiting } from '../bench/growth/fill.ts';
 import { deleteJobs, STATE_TABLES } from '../support/job-rows.ts';
+import { isLong } from '../support/long.ts';
 import { ledgerFixture, request, watched } from './fixture.ts';
 
 const on = ledgerFixture();
@@ -195,8 +196,8 @@ async function careless(): Promise<object[]> {
   );
 }
 
-// One ledger for both questions: the largest takes seconds to fill.
-test.each([3, 300, 300_000])(
+// One ledger for both questions: the largest takes half a minute to fill.
+test.each(isLong ? [3, 300, 30_000, 300_000] : [3, 300, 30_000])(
   'with %i jobs ready, every walk follows its index and sorts nothing, and every lock is taken by key',
   async (size) => {
     if (size === 3) await on.add({ user: 'ada' }, { type: 'analysis' }, { level: 8 });

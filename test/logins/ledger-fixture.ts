@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import { ManualClock } from '../../services/platform/clock.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { emptyTables, type TestDatabase, testDatabase } from '../support/database.ts';
 import { STATE_TABLES } from '../support/job-rows.ts';
 
 /** Tuesday, 11:00 in New York: the market is open, prices are stale after 5 minutes. */
@@ -38,7 +38,7 @@ export function ledgerFixture(): LedgerFixture {
   });
   beforeEach(async () => {
     fixture.clock = new ManualClock(NOW);
-    for (const table of TABLES) await fixture.db.run(`DELETE FROM ${table}`);
+    await emptyTables(fixture.db, TABLES);
   });
   afterAll(async () => {
     await fixture.db.close();

@@ -10,7 +10,7 @@ import { type NotifyEvent, tell } from '../../services/platform/outbox.ts';
 import { type MessageRow, recentMessages } from '../../services/platform/registry/told.ts';
 import { silent } from '../broker/peers.ts';
 import { configOf } from '../scheduler/configuration.ts';
-import { databaseOfFile } from '../support/database.ts';
+import { databaseOfFile, emptyTables } from '../support/database.ts';
 import { type MailServer, startMailServer } from './mail-server.ts';
 
 export const NOON = '2026-06-02T12:00:00Z';
@@ -81,7 +81,7 @@ export async function notifierMesh(): Promise<NotifierMesh> {
   };
   beforeEach(async () => {
     mesh.clock = new ManualClock(NOON);
-    for (const table of TABLES) await db.run(`DELETE FROM ${table}`);
+    await emptyTables(db, TABLES);
     // Without a leader the notifier would tell of that, too.
     await db.run("REPLACE INTO leases (name, holder, until) VALUES ('scheduler', 'scheduler-1', '2036-01-01')");
     mail.received.length = 0;

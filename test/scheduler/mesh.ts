@@ -10,7 +10,7 @@ import { claim } from '../../services/ledger/run/claim.ts';
 import { type Clock, ManualClock } from '../../services/platform/clock.ts';
 import type { Config } from '../../services/platform/config/load.ts';
 import { type Database, openDatabase } from '../../services/platform/database/database.ts';
-import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { emptyTables, type TestDatabase, testDatabase } from '../support/database.ts';
 import { configOf } from './configuration.ts';
 
 /** A Tuesday on which the exchange is open; 10:00 in New York. */
@@ -78,7 +78,7 @@ export function fixture(): Fixture {
     here.clock = new ManualClock(OPEN);
     // A pool a test: what the ledger remembers of a database (counts, known slots) goes with it.
     db = openDatabase(database.options);
-    for (const table of TABLES) await db.run(`DELETE FROM ${table}`);
+    await emptyTables(db, TABLES);
     return () => db.close();
   });
   return here;

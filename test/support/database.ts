@@ -1,10 +1,10 @@
 import mysql from 'mysql2/promise';
 import { afterAll, inject } from 'vitest';
-import { type Database, type DatabaseOptions, openDatabase } from '../../services/platform/database/database.ts';
+import { type Database, type DatabaseOptions, openDatabase, type Sql } from '../../services/platform/database/database.ts';
 import { accountNames, createAccounts, type DatabaseRole } from '../../sql/accounts.ts';
 import { databaseUrl } from '../../sql/embedded.ts';
-import { migrateUp } from '../../sql/migrate.ts';
 import type {} from './global-setup.ts';
+import { makeOfTemplate } from './schema/template.ts';
 
 /** A schema of its own in the run's database server, and how each account reaches it. */
 export interface TestDatabase {
@@ -22,7 +22,7 @@ export interface TestDatabase {
 }
 
 /**
- * Creates a fresh schema, by default with all migrations applied. One per test file is enough for most: create it in `beforeAll`, drop it in `afterAll`.
+ * Creates a fresh schema, by default as all migrations leave it. One per test file is enough for most: create it in `beforeAll`, drop it in `afterAll`.
  *
  *     const database = await testDatabase();
  *     const db = openDatabase(database.options);
@@ -41,7 +41,7 @@ export async function testDatabase({ migrated = true }: { migrated?: boolean } =
     }
   };
   await asRoot((root) => createAccounts(root, { database: name, passwords, hosts: ['localhost', '127.0.0.1'] }));
-  if (migrated) await migrateUp(options('migrate'));
+  if (migrated) await makeOfTemplate({ ...account('migrate'), socketPath: socket }, inject('schemaTemplate'));
   return {
     name,
     options: options('service'),
@@ -66,4 +66,11 @@ export async function databaseOfFile(): Promise<{ database: TestDatabase; db: Da
     await database.drop();
   });
   return { database, db };
+}
+
+/** Deletes the rows of the tables, in their order. One statement tells which of them have rows: a test leaves most of thirty as it has found them, and a statement for each takes ten times as long. */
+export async function emptyTables(db: Pick<Sql, 'rows' | 'run'>, tables: readonly string[]): Promise<void> {
+  const looks = tables.map((table) => `SELECT '${table}' AS name FROM DUAL WHERE EXISTS (SELECT 1 FROM ${table})`);
+  const filled = new Set((await db.rows<{ name: string }>(looks.join(' UNION ALL '))).map(({ name }) => name));
+  for (const table of tables) if (filled.has(table)) await db.run(`DELETE FROM ${table}`);
 }

@@ -7,6 +7,7 @@ import type { TestProject } from 'vitest/node';
 import type { DatabasePasswords } from '../../sql/accounts.ts';
 import { startDatabase } from '../../sql/embedded.ts';
 import { findServer, stopServer } from '../../sql/running-server.ts';
+import { readTemplate } from './schema/template.ts';
 
 /** How the tests reach the database server that was started for this run. */
 export interface TestServer {
@@ -18,6 +19,8 @@ export interface TestServer {
 declare module 'vitest' {
   interface ProvidedContext {
     databaseServer: TestServer;
+    /** Statements that make the schema of this build: see schema/template.ts. */
+    schemaTemplate: string;
   }
 }
 
@@ -77,6 +80,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       : error;
   });
   project.provide('databaseServer', { socket: database.socket, port: database.port, passwords });
+  project.provide('schemaTemplate', await readTemplate({ socketPath: database.socket, passwords }));
   return async () => {
     await database.stop();
     await rm(folder, { recursive: true, force: true });

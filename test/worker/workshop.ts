@@ -22,7 +22,7 @@ import type { Logger } from '../../services/platform/log/log.ts';
 import type { Tally } from '../../services/worker/tally.ts';
 import { startWorker, type Worker } from '../../services/worker/worker.ts';
 import { silent } from '../broker/peers.ts';
-import { testDatabase } from '../support/database.ts';
+import { emptyTables, testDatabase } from '../support/database.ts';
 
 export type Overrides = Record<string, unknown>;
 
@@ -185,8 +185,7 @@ function request(changes: Partial<JobRequest>): JobRequest {
 /** Empties the tables that jobs and bars are in. */
 export async function sweep(db: Database): Promise<void> {
   const tables = ['jobs', ...TABLES_BY_JOB, 'user_slots', 'slot_waits'];
-  for (const table of [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses'])
-    await db.run(`DELETE FROM ${table}`);
+  await emptyTables(db, [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses']);
 }
 
 export const nothing: JobOutput<never> = { rows: [], result: {}, dataMessages: [] };

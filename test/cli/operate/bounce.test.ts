@@ -30,6 +30,7 @@ import { picksReady } from '../../notifier/events.ts';
 import { type Received, startMailServer } from '../../notifier/mail-server.ts';
 import { stockmeshProcess } from '../command-line.ts';
 import { overDatabase } from '../over-database.ts';
+import { emptyTables } from '../../support/database.ts';
 
 const mesh = await overDatabase();
 const mail = await startMailServer();
@@ -60,7 +61,7 @@ beforeAll(async () => {
   });
 });
 beforeEach(async () => {
-  for (const table of TABLES) await mesh.db.run(`DELETE FROM ${table}`);
+  await emptyTables(mesh.db, TABLES);
   await mesh.db.run("REPLACE INTO leases (name, holder, until) VALUES ('scheduler', 'scheduler-1', '2036-01-01')");
   mail.received.length = 0;
   mail.answer(() => 'take');

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { ManualClock } from '../../../services/platform/clock.ts';
-import { type TestDatabase, testDatabase } from '../../support/database.ts';
+import { emptyTables, type TestDatabase, testDatabase } from '../../support/database.ts';
 import { openWorkshop, sweep, type Workshop } from '../../worker/workshop.ts';
 
 /** A Tuesday, while the market is open. */
@@ -26,7 +26,7 @@ export function rankFixture(): RankFixture {
   });
   afterEach(async () => {
     await sweep(current.shop.db);
-    for (const table of TABLES) await current.shop.db.run(`DELETE FROM ${table}`);
+    await emptyTables(current.shop.db, TABLES);
     await current.shop.db.close();
   });
   afterAll(() => current.database.drop());

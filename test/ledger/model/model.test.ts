@@ -9,6 +9,7 @@ import { isLong } from '../../support/long.ts';
 import { ledgerFixture, START, TABLES } from '../fixture.ts';
 import { commands, compare, type Real } from './commands.ts';
 import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, REGIONS, type Region, SLOTS } from './model.ts';
+import { emptyTables } from '../../support/database.ts';
 
 const on = ledgerFixture();
 
@@ -35,7 +36,7 @@ async function driveToTheEnd(model: Model, { ledger, clock }: Real): Promise<voi
 test('whatever happens in whatever order, the ledger does what a map and a few rules say', { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.commands(commands, { maxCommands: 120, size: 'max' }), async (sequence) => {
-      for (const table of TABLES) await on.db.run(`DELETE FROM ${table}`);
+      await emptyTables(on.db, TABLES);
       const clock = new ManualClock(START);
       const fetch = {
         ...{ maxAttempts: MAX_ATTEMPTS, backoffSeconds: BACKOFF_SECONDS, timeoutSeconds: 60, mayCompleteWithErrors: false },

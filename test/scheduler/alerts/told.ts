@@ -16,6 +16,7 @@ import { startMailServer } from '../../notifier/mail-server.ts';
 import { configOf } from '../configuration.ts';
 import { type Fixture, fixture, silentBus } from '../mesh.ts';
 import { clearedMail, raisedMail } from './mails.ts';
+import { emptyTables } from '../../support/database.ts';
 
 export interface Told extends Fixture {
   readonly config: Config;
@@ -46,7 +47,7 @@ export async function alertsAsTold(
   const on = fixture();
   let leader: { alerts: ReturnType<typeof createAlerts>; watch: ReturnType<typeof createWatch> };
   beforeEach(async () => {
-    for (const table of [...OF_OPERATIONS, ...OTHERS]) await on.db.run(`DELETE FROM ${table}`);
+    await emptyTables(on.db, [...OF_OPERATIONS, ...OTHERS]);
     mail.received.length = 0;
     const bus = silentBus() as unknown as Pick<Bus, 'publish' | 'state'>;
     leader = {
