@@ -28,9 +28,9 @@ import {
 } from '../../notifier/bounces/returned-messages.ts';
 import { picksReady } from '../../notifier/events.ts';
 import { type Received, startMailServer } from '../../notifier/mail-server.ts';
+import { emptyTables } from '../../support/database.ts';
 import { stockmeshProcess } from '../command-line.ts';
 import { overDatabase } from '../over-database.ts';
-import { emptyTables } from '../../support/database.ts';
 
 const mesh = await overDatabase();
 const mail = await startMailServer();

@@ -4,12 +4,12 @@ import { reap } from '../../../services/ledger/maintain/rescue.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { ManualClock } from '../../../services/platform/clock.ts';
+import { emptyTables } from '../../support/database.ts';
 import fc from '../../support/fast-check.ts';
 import { isLong } from '../../support/long.ts';
 import { ledgerFixture, START, TABLES } from '../fixture.ts';
 import { commands, compare, type Real } from './commands.ts';
 import { BACKOFF_SECONDS, LEASE_SECONDS, LIMITS, MAX_ATTEMPTS, Model, REGIONS, type Region, SLOTS } from './model.ts';
-import { emptyTables } from '../../support/database.ts';
 
 const on = ledgerFixture();
 

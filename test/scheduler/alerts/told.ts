@@ -13,10 +13,10 @@ import { checkLimits, type LimitCheck } from '../../../services/scheduler/thresh
 import { createWatch } from '../../../services/scheduler/watch/watch.ts';
 import { silent } from '../../broker/peers.ts';
 import { startMailServer } from '../../notifier/mail-server.ts';
+import { emptyTables } from '../../support/database.ts';
 import { configOf } from '../configuration.ts';
 import { type Fixture, fixture, silentBus } from '../mesh.ts';
 import { clearedMail, raisedMail } from './mails.ts';
-import { emptyTables } from '../../support/database.ts';
 
 export interface Told extends Fixture {
   readonly config: Config;
