@@ -3,7 +3,6 @@ import type { Page, Route } from 'playwright-core';
 import { expect } from 'vitest';
 import { storeReports } from '../../services/picks/store/reports.ts';
 import { reportFor } from '../picks/report/invented-report.ts';
-import type { Watched } from './support/browser.ts';
 import { journey, journeys } from './support/journeys.ts';
 
 interface Shown {
@@ -52,16 +51,12 @@ const problem = (status: number, title: string) => (route: Route) =>
 const shows = (page: Page, text: string | RegExp) => page.locator('main').getByText(text).first().waitFor();
 
 /** The browser writes each answer over 399 to the console; nothing else may stand there. */
-async function expectCleanButForAnswers({ faults, expectClean }: Watched): Promise<void> {
-  const others = faults.filter((text) => !/Failed to load resource: the server responded with a status of (4|5)\d\d/.test(text));
-  faults.splice(0, faults.length, ...others);
-  await expectClean();
-}
+const ANSWERS = /Failed to load resource: the server responded with a status of (4|5)\d\d/;
 
 journey.for(pages)('%s: says that there is nothing, and what to do', async ([path, { empty }]) => {
   const watched = await openAs(path);
   await shows(watched.page, empty);
-  await expectCleanButForAnswers(watched);
+  await watched.expectClean(ANSWERS);
 });
 
 journey.for(pages)(
@@ -86,12 +81,12 @@ journey.for(pages)(
     await page.keyboard.press('p');
     await page.getByText('Not read again: A fault of the gateway').first().waitFor();
     await shows(page, full);
-    await expectCleanButForAnswers(watched);
+    await watched.expectClean(ANSWERS);
 
     await page.reload();
     const fault = page.getByRole('alert').filter({ hasText: 'A fault of the gateway' }).first();
     await fault.getByText('test.500').waitFor();
-    await expectCleanButForAnswers(watched);
+    await watched.expectClean(ANSWERS);
     await page.unroute(asks);
     await fault.getByRole('button', { name: 'Try again' }).click();
     await shows(page, full);

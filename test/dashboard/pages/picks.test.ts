@@ -61,9 +61,9 @@ journey('a report is made once its price is agreed to, and each claim has its fa
 journey('a key of a user is led to the own report, and sees nothing of others', async () => {
   await Promise.all(['alice', 'bob'].map((user) => store(user)));
   const alice = await mesh.caller('user:alice');
-  const { page, context, expectClean } = await openAs('/ui/jobs', alice.key);
+  const { page, expectClean } = await openAs('/ui/jobs', alice.key);
   const seen: string[] = [];
-  context.on('response', async (response) => {
+  page.on('response', async (response) => {
     if (response.url().includes('/v1/') && !response.url().includes('/events')) seen.push(await response.text().catch(() => ''));
   });
   await page.getByRole('link', { name: 'Picks' }).click();

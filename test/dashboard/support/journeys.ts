@@ -9,7 +9,7 @@ import { startSchedulerService } from '../../../services/scheduler/service.ts';
 import { startWorkerService } from '../../../services/worker/service.ts';
 import { silent } from '../../broker/peers.ts';
 import { type GatewayMesh, gatewayMesh } from '../../gateway/mesh.ts';
-import { browserPath, launch, openPage, type Watched, watchPage } from './browser.ts';
+import { browserPath, launch, type Opened, openPage, type Watched, watchPage } from './browser.ts';
 
 /** A page on a wide screen in light colours, and the two others that people have. */
 export const SCREENS: Record<string, BrowserContextOptions> = {
@@ -46,7 +46,7 @@ export function journeys(changes: Record<string, unknown> = {}, { worker = true,
   const services: RunningService[] = [];
   const beats: (() => Promise<void>)[] = [];
   let browser: Browser;
-  const opened: Watched[] = [];
+  const opened: Opened[] = [];
 
   async function start(service: string, run: (context: ServiceContext) => Promise<RunningService>): Promise<void> {
     const bus = mesh.connect(service);
@@ -90,7 +90,7 @@ export function journeys(changes: Record<string, unknown> = {}, { worker = true,
     for (const beat of beats) await beat();
   });
   afterEach(async () => {
-    await Promise.all(opened.splice(0).map(({ context }) => context.close()));
+    await Promise.all(opened.splice(0).map((one) => one.close()));
   });
   afterAll(async () => {
     await browser?.close();
