@@ -16,6 +16,7 @@ import { complete, fail, handBack, postpone } from '../../services/ledger/run/co
 import { heartbeat } from '../../services/ledger/run/heartbeat.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { storeWaiting } from '../bench/growth/fill.ts';
+import { EXPLAIN } from '../support/database.ts';
 import { deleteJobs, STATE_TABLES } from '../support/job-rows.ts';
 import { ledgerFixture, request, watched } from './fixture.ts';
 
@@ -35,7 +36,7 @@ interface Plan {
 async function plansOf(pattern: RegExp, work: (ledger: Ledger) => Promise<unknown>): Promise<{ sql: string; plan: Plan[] }[]> {
   const plans: { sql: string; plan: Plan[] }[] = [];
   const db = watched(on.db, async ({ sql, params }, connection) => {
-    if (pattern.test(sql)) plans.push({ sql, plan: await connection.rows<Plan>(`EXPLAIN ${sql}`, params) });
+    if (pattern.test(sql)) plans.push({ sql, plan: await connection.rows<Plan>(`${EXPLAIN} ${sql}`, params) });
   });
   await work(on.ledger({ db, queues: ROOMY }));
   return plans;

@@ -93,7 +93,7 @@ const HEAD_OF_KIND = `(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_
      WHERE capability = ? AND type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)`;
 const LOCK_READY = `
   ${CANDIDATE}
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
+    FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) l) k
     STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
     JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
    LIMIT ?
