@@ -209,12 +209,7 @@ function positionReader(
         );
       return undefined;
     }
-    return {
-      user,
-      symbol, // Also for -0, whose sign MySQL keeps.
-      quantity: Number(quantity) === 0 ? '0' : quantity,
-      cost: cost === '' ? null : cost,
-    };
+    return { user, symbol, quantity: Number(quantity) === 0 ? '0' : quantity, cost: cost === '' ? null : cost };
   };
 }
 
