@@ -221,8 +221,8 @@ interface DatabaseFault {
 }
 
 const DUPLICATE_KEY = 1062;
-/** Beside the classes of SQLSTATE 22 (data) and 23 (constraint): a statement that does not parse, is too large, or holds a value that does not fit its column. */
-const OWN_FAULTS = new Set([1064, 1118, 1153, 1265, 1364, 1366]);
+/** Beside the classes of SQLSTATE 22 (data) and 23 (constraint): a statement that does not parse, is too large, or holds a value that its column or a CHECK (3819, MySQL's) refuses. */
+const OWN_FAULTS = new Set([1064, 1118, 1153, 1265, 1364, 1366, 3819]);
 
 /** Distinguishes a login that can never be written from a database that is unavailable. Only the second is retried. */
 function causeOf(error: unknown, logins: readonly Login[]): unknown {

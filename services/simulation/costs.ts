@@ -1,6 +1,6 @@
 /**
  * Processor time that each step takes in all processes together: portfolio-priority, worker, database, broker. Fitted to the runs of `npm run simulate:check` in
- * docs/sizing.md, on two cores beside a load of 12 to 25: a quiet machine takes a third to a half of it.
+ * docs/sizing.md, on two cores beside a load of 12 to 25: in bulk a quiet machine takes a third to a half of it, and where each job comes alone up to twice as much.
  */
 export interface Costs {
   /** Milliseconds of one core. A transaction of logins, whatever its size. */

@@ -8,8 +8,9 @@ import { createGzip } from 'node:zlib';
 import mysql from 'mysql2/promise';
 import { COMMAND } from '../../services/platform/command-name.ts';
 import { connectionOptions, type DatabaseOptions, SET_SQL_MODE } from '../../services/platform/database/database.ts';
-import { ConfigError, codeOf } from '../../services/platform/errors.ts';
+import { ConfigError, codeOf, messageOf } from '../../services/platform/errors.ts';
 import { VERSION } from '../../services/platform/lifecycle.ts';
+import { makeFolder } from '../../services/platform/machine/make-folder.ts';
 import { linesOf, MANIFEST, type Manifest, SESSION, type Table, tableFile, tablesOf, tally } from './format.ts';
 
 export interface BackupResult {
@@ -22,7 +23,7 @@ export interface BackupResult {
 
 /**
  * Writes all rows of one moment into a new or empty folder. `configuration`: kept beside them; the caller has taken the secrets out. Errors:
- * `ConfigError('backup.not_empty' | 'backup.no_key' | 'backup.schema_cut' | 'backup.disk_full')`, those of the database and of the disk. What an interrupted one leaves has no manifest.
+ * `ConfigError('backup.folder' | 'backup.not_empty' | 'backup.no_key' | 'backup.schema_cut' | 'backup.disk_full')`, those of the database and of the disk. What an interrupted one leaves has no manifest.
  */
 export async function writeBackup(options: DatabaseOptions, folder: string, configuration: unknown): Promise<BackupResult> {
   return write(options, resolve(folder), configuration).catch((error: unknown) => {
@@ -33,7 +34,11 @@ export async function writeBackup(options: DatabaseOptions, folder: string, conf
 }
 
 async function write(options: DatabaseOptions, path: string, configuration: unknown): Promise<BackupResult> {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  try {
+    makeFolder(path);
+  } catch (error) {
+    throw new ConfigError('backup.folder', `${path} cannot be made (${messageOf(error)}): name a folder where this user may make one`);
+  }
   if (readdirSync(path).length > 0)
     throw new ConfigError(
       'backup.not_empty',

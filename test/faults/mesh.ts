@@ -29,6 +29,7 @@ export interface TestMesh {
   asRoot(): DatabaseOptions;
   /** The services' account, and the server's process. */
   readonly reach: DatabaseOptions;
+  readonly databasePort: number;
   readonly databasePid: number;
   ledger: Ledger;
   /** As a service, for watching and ringing. */
@@ -99,6 +100,7 @@ export async function startTestMesh(): Promise<TestMesh> {
     db,
     asRoot: () => database.options('root'),
     reach: database.options('service'),
+    databasePort: database.port,
     get databasePid() {
       return database.pid;
     },

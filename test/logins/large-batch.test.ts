@@ -101,7 +101,7 @@ longTest(
 );
 
 test('a proxy that cuts connections at less than the server takes gets smaller packets, and the login is committed', async () => {
-  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  const proxy = await startDatabaseProxy(server);
   onTestFinished(() => proxy.close());
   proxy.mostBytes = 0.75 * MEGABYTE;
   await takes(16, { ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Bus } from '../../services/platform/bus/bus.ts';
 import { openDatabase } from '../../services/platform/database/database.ts';
 import { databaseUrl, type EmbeddedDatabase, startDatabase } from '../../sql/embedded.ts';
@@ -215,7 +215,7 @@ describe('the end of a service', () => {
 
 describe('the end of a service without its database', () => {
   test('one that has drained waits no longer for a database that does not answer', async () => {
-    const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+    const proxy = await startDatabaseProxy(inject('databaseServer'));
     const { user, password, database: name } = database.options;
     const service = run(
       {
@@ -314,7 +314,7 @@ describe('a database that is not there yet', () => {
   });
 
   test('is waited for while it is read-only', async () => {
-    const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+    const proxy = await startDatabaseProxy(inject('databaseServer'));
     const { user, password, database: name } = database.options;
     proxy.refuse(1290, /write_probes/, 2);
     const service = run({ ...noBroker, 'database.url': `mysql://${user}:${encodeURIComponent(password)}@127.0.0.1:${proxy.port}/${name}` });

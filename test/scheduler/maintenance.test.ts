@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, inject, onTestFinished, test, vi } from 'vitest';
 import { idToBytes, newJobId } from '../../services/ledger/id.ts';
 import type { Change, Ledger } from '../../services/ledger/job.ts';
 import { levelOf } from '../../services/ledger/job.ts';
@@ -76,7 +76,7 @@ test('the time by which the clock jumped forward does not count as waiting, for 
 });
 
 test('after an outage of the database workers get time to renew their leases before they are judged', async () => {
-  const proxy = await startDatabaseProxy({ socketPath: mesh.database.options.socketPath as string });
+  const proxy = await startDatabaseProxy(inject('databaseServer'));
   const db = openDatabase({ ...mesh.database.options, socketPath: undefined, host: proxy.host, port: proxy.port });
   onTestFinished(async () => {
     await db.close();

@@ -69,7 +69,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     passwords,
     log: pino({ level: 'warn' }),
     durable: false,
-    settings: { 'innodb-buffer-pool-size': '128M', 'innodb-log-file-size': '64M', 'max-connections': 400 },
+    // Another server than the first one that is installed, such as MySQL beside MariaDB.
+    ...(process.env.STOCKMESH_TEST_SERVER ? { binary: process.env.STOCKMESH_TEST_SERVER } : {}),
+    settings: { 'innodb-buffer-pool-size': '128M', 'loose-innodb-log-file-size': '64M', 'max-connections': 400 },
   }).catch(async (error: unknown) => {
     await rm(folder, { recursive: true, force: true });
     throw (error as { code?: string }).code === 'database.not_installed'

@@ -131,3 +131,7 @@ function standingOf(row: Row, kept: Kept | undefined): [string, Record<string, u
     },
   ];
 }
+
+/** A table `s` of the whole numbers from `from` to `to`, as `seq`, on both servers (MariaDB's sequence tables are its own). */
+export const numbers = (from: number, to: number): string =>
+  `(SELECT ord + ${from - 1} AS seq FROM JSON_TABLE(CONCAT('[0', REPEAT(',0', ${to - from}), ']'), '$[*]' COLUMNS (ord FOR ORDINALITY)) o) s`;

@@ -10,7 +10,7 @@ let drop: () => Promise<void>;
 beforeAll(async () => {
   const database = await testDatabase();
   drop = database.drop;
-  const server = { socketPath: inject('databaseServer').socket };
+  const server = inject('databaseServer');
   nodes = await Promise.all([startDatabaseProxy(server), startDatabaseProxy(server)]);
   const addresses = nodes.map(({ host, port }) => ({ host, port }));
   shop = openWorkshop({ ...database.options, socketPath: undefined, addresses, statementSeconds: 0.5 });

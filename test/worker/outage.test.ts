@@ -100,7 +100,7 @@ test('a worker finds work again after the server was killed', async () => {
 
 test('a commit whose answer was lost is not made twice, and is told as the completion that it is', async () => {
   // The network loses the answer to the completion, and to no other transaction that runs at the same time.
-  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  const proxy = await startDatabaseProxy(server);
   const through = openWorkshop({ ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });
   onTestFinished(async () => {
     await through.db.close();
@@ -124,7 +124,7 @@ test.each([
   ['', 0],
   [', also when the first look for it fails', 1],
 ])('a job whose claim was committed although its answer was lost runs at once%s, and no attempt is used', async (_, failures) => {
-  const proxy = await startDatabaseProxy({ socketPath: server.socket });
+  const proxy = await startDatabaseProxy(server);
   const through = openWorkshop({ ...server.options('service'), socketPath: undefined, host: proxy.host, port: proxy.port });
   onTestFinished(async () => {
     await through.db.close();

@@ -1,6 +1,5 @@
 /** Starts a whole mesh on one machine: database, migrations, broker, services. It is stopped in the reverse order. */
 
-import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { accountsOf, loadAccess } from '../../../broker/access.ts';
@@ -23,6 +22,7 @@ import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { watchCertificate } from '../../platform/machine/certificate.ts';
 import { type DataFolder, openDataFolder } from '../../platform/machine/datafolder.ts';
+import { makeFolder } from '../../platform/machine/make-folder.ts';
 import { assertPortFree } from '../../platform/machine/ports.ts';
 import { faultOf } from '../../platform/messages.ts';
 import { LIMIT_CODE } from '../../platform/refusals.ts';
@@ -105,7 +105,7 @@ function warnOfSecrets(set: readonly string[], note: (text: string) => void): vo
 
 export function logFile(dataFolder: string): string {
   const folder = join(dataFolder, 'logs');
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   return join(folder, 'stockmesh.log');
 }
 

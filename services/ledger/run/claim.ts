@@ -81,8 +81,8 @@ const selectReadyWhere = (condition: string): string => `
    FOR UPDATE SKIP LOCKED`;
 // A job that needs a capability: found, or not, in one step, from the end of the index, where no entries of jobs that were just claimed wait to be purged. Where there is one this
 // walk finds nothing, since a million of them may stand in its way. The walk looks at each row all the same: one may come after that step.
-const LAST_TIED = "SELECT 1 FROM ready w FORCE INDEX (ix_type) WHERE w.capability > '' ORDER BY w.capability DESC LIMIT 1";
-const NONE_TIED = `(${LAST_TIED}) IS NULL`;
+const LAST_TIED = 'SELECT MAX(w.capability) AS capability FROM ready w FORCE INDEX (ix_type)';
+const NONE_TIED = `COALESCE((${LAST_TIED}), '') = ''`;
 const SELECT_READY = selectReadyWhere(`r.queue = ? AND r.capability = '' AND ${NONE_TIED}`);
 // Types of another deployment's newer version are skipped on the way.
 const SELECT_READY_OF_TYPES = selectReadyWhere(`r.queue = ? AND r.type IN (?) AND r.capability = '' AND ${NONE_TIED}`);
@@ -93,7 +93,7 @@ const HEAD_OF_KIND = `(SELECT priority, job_id AS id FROM ready FORCE INDEX (ix_
      WHERE capability = ? AND type = ? AND queue = ? ORDER BY priority, job_id LIMIT ?)`;
 const LOCK_READY = `
   ${CANDIDATE}
-    FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) k
+    FROM (SELECT * FROM JSON_TABLE(?, '$[*]' COLUMNS (priority INT UNSIGNED PATH '$[0]', id CHAR(32) CHARACTER SET ascii PATH '$[1]')) l) k
     STRAIGHT_JOIN ready r FORCE INDEX (PRIMARY) ON r.queue = ? AND r.priority = k.priority AND r.job_id = UNHEX(k.id)
     JOIN jobs j FORCE INDEX (PRIMARY) ON j.id = r.job_id
    LIMIT ?
@@ -187,7 +187,7 @@ async function queuesWithWork(ledger: Ledger, asked: Asked): Promise<{ ready: Qu
         ? [`FORCE INDEX (PRIMARY) WHERE queue = ? AND ${NONE_TIED}`, []]
         : [`FORCE INDEX (PRIMARY) WHERE queue = ? AND type IN (?) AND ${NONE_TIED}`, [types]];
   const rows = await ledger.db.rows<{ queue: Queue | 'tied' }>(
-    `${QUEUES.map(() => `(SELECT queue FROM ready ${first} LIMIT 1)`).join(' UNION ALL ')} UNION ALL (SELECT 'tied' FROM (${LAST_TIED}) t)`,
+    `${QUEUES.map(() => `(SELECT queue FROM ready ${first} LIMIT 1)`).join(' UNION ALL ')} UNION ALL (SELECT 'tied' FROM (${LAST_TIED}) t WHERE t.capability > '')`,
     QUEUES.flatMap((queue) => [queue, ...params]),
   );
   const isTied = rows.some(({ queue }) => queue === 'tied');

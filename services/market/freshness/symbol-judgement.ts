@@ -3,6 +3,7 @@ import { fromJson, type Sql } from '../../platform/database/database.ts';
 import type { Bar, CorporateAction } from '../bars/bars.ts';
 import { readSymbols, type SymbolState } from '../bars/read.ts';
 import { momentsAt } from '../calendar/calendar.ts';
+import type { IndicatorName } from '../indicators/indicators.ts';
 import { type FreshnessRules, type Judgement, judgeAnalysis, judgeState } from './freshness.ts';
 
 export interface StoredSignal {
@@ -21,6 +22,16 @@ export interface SymbolJudgement {
   price: Judgement;
   analysis: Judgement;
   signal: StoredSignal | undefined;
+}
+
+/** As they are computed. MySQL sorts the keys of a stored object, and people read them. */
+const INDICATORS: readonly string[] = Object.keys({
+  ...{ sma20: 0, sma50: 0, sma200: 0, ema12: 0, ema20: 0, ema26: 0, rsi14: 0, macd: 0, macdSignal: 0, macdHistogram: 0, atr14: 0 },
+  ...{ bollingerUpper: 0, bollingerMiddle: 0, bollingerLower: 0, volatility20: 0 },
+} satisfies Record<IndicatorName, 0>);
+
+function inOrder(stored: StoredSignal['indicators']): StoredSignal['indicators'] {
+  return Object.fromEntries(Object.entries(stored).sort(([a], [b]) => INDICATORS.indexOf(a) - INDICATORS.indexOf(b)));
 }
 
 /** In the order of the symbols. */
@@ -87,7 +98,7 @@ async function readSignals(sql: Sql, symbols: readonly string[]): Promise<Map<st
         ...row,
         computedAt: computed_at,
         barsUsed: bars_used,
-        indicators: fromJson(indicators) as StoredSignal['indicators'],
+        indicators: inOrder(fromJson(indicators) as StoredSignal['indicators']),
         reasons: fromJson(reasons) as StoredSignal['reasons'],
       },
     ]),

@@ -209,7 +209,7 @@ function positionReader(
         );
       return undefined;
     }
-    return { user, symbol, quantity: quantity === '' ? '0' : quantity, cost: cost === '' ? null : cost };
+    return { user, symbol, quantity: Number(quantity) === 0 ? '0' : quantity, cost: cost === '' ? null : cost };
   };
 }
 

@@ -48,11 +48,23 @@ export interface Pool {
 
 interface Opened {
   epoch: number;
-  /** Resolves with `max_allowed_packet` when the session is set up. */
-  ready: Promise<number>;
+  /** Resolves with what the server allows when the session is set up. */
+  ready: Promise<Allowed>;
   /** The same, once it is known. */
-  packetBytes: number | undefined;
+  allowed: Allowed | undefined;
+  /** When it was last given back, by `performance.now()`. */
+  usedAt: number;
 }
+
+interface Allowed {
+  /** `max_allowed_packet`. */
+  packetBytes: number;
+  /** A connection that has rested for longer is not used: the server ends it (`wait_timeout`), and a process that is busy hears of it too late. */
+  restMs: number;
+}
+
+/** Of the time for which the server waits, so that its goodbye does not cross a statement. */
+const OF_ITS_WAIT = 0.8;
 
 interface State {
   pool: DriverPool;
@@ -83,11 +95,12 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
     const info: Opened = {
       epoch: addresses.epochOf(connection.config),
       ready: setUp(connection, settings),
-      packetBytes: undefined,
+      allowed: undefined,
+      usedAt: performance.now(),
     };
     info.ready.then(
-      (bytes) => {
-        info.packetBytes = bytes;
+      (allowed) => {
+        info.allowed = allowed;
       },
       // Whoever asked for the connection meets the error, unless it has stopped waiting.
       () => undefined,
@@ -103,7 +116,10 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
         return await work(connection);
       } finally {
         if (connection.broken || epoch !== addresses.epoch) discard(driver);
-        else driver.release();
+        else {
+          (state.opened.get(driver) as Opened).usedAt = performance.now();
+          driver.release();
+        }
       }
     },
     giveUp() {
@@ -120,9 +136,12 @@ export function limitedPool(pool: DriverPool, addresses: Addresses, limits: Limi
 }
 
 /** Queued before the caller's first statement. A connection without its settings must not be used. */
-async function setUp(connection: PoolConnection, settings: readonly string[]): Promise<number> {
-  const [rows] = await Promise.all(['SELECT @@SESSION.max_allowed_packet AS most', ...settings].map((text) => ask(connection, text)));
-  return (rows as [{ most: number }])[0].most;
+async function setUp(connection: PoolConnection, settings: readonly string[]): Promise<Allowed> {
+  // The settings are among what is asked for, so they come first.
+  const allowed = 'SELECT @@SESSION.max_allowed_packet AS most, @@SESSION.wait_timeout AS seconds';
+  const answers = await Promise.all([...settings, allowed].map((text) => ask(connection, text)));
+  const [{ most, seconds }] = answers.at(-1) as [{ most: number; seconds: number }];
+  return { packetBytes: most, restMs: seconds * 1000 * OF_ITS_WAIT };
 }
 
 function ask(connection: PoolConnection, text: string): Promise<unknown> {
@@ -148,12 +167,13 @@ async function acquire(state: State): Promise<{ driver: PoolConnection; epoch: n
       driver = await freeConnection(state, end - performance.now());
       const info = opened.get(driver) as Opened;
       const { epoch } = info;
-      if (epoch !== addresses.epoch || !streamOf(driver).writable) {
-        // Of an earlier epoch, or ended by the server a moment ago. As many as the pool holds, at most.
+      const isOver = info.allowed !== undefined && performance.now() - info.usedAt > info.allowed.restMs;
+      if (isOver || epoch !== addresses.epoch || !streamOf(driver).writable) {
+        // Ended by the server, or about to be; or of an earlier epoch. As many as the pool holds, at most.
         discard(driver);
         continue;
       }
-      const packetBytes = info.packetBytes ?? (await within(info.ready, end - performance.now(), 'its session was not set up'));
+      const { packetBytes } = info.allowed ?? (await within(info.ready, end - performance.now(), 'its session was not set up'));
       addresses.reached = true;
       return { driver, epoch, packetBytes };
     } catch (error) {

@@ -1,6 +1,7 @@
-import { appendFileSync, closeSync, existsSync, fchmodSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fchmodSync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
+import { makeFolder } from '../machine/make-folder.ts';
 
 /**
  * A log file of at most `maxSize` bytes: when a line would not fit, `app.log` becomes `app.log.1`, `app.log.1` becomes `app.log.2`, …, and the oldest of
@@ -36,7 +37,7 @@ export function rotatingFile(path: string, maxSize: number, backups: number): (l
 }
 
 function open(path: string): { descriptor: number; inode: number } {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   const descriptor = openSync(path, 'a', 0o600);
   const found = fstatSync(descriptor);
   // Not those of a terminal or a pipe.

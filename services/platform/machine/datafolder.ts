@@ -1,19 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
 import { type FileLock, type Holder, holderOf, tryFileLock } from '../registry/file-lock.ts';
@@ -21,6 +8,7 @@ import { decodeFile } from '../text/encoding.ts';
 import { SERVICE_ACCOUNTS } from '../topics.ts';
 import { newApiKey } from './api-key.ts';
 import { type Environment, FILE_SUFFIX, variableOf } from './environment.ts';
+import { makeFolder } from './make-folder.ts';
 import { closeToOthers } from './private-files.ts';
 
 /*
@@ -119,18 +107,6 @@ export async function openDataFolder(path: string, environment: Environment = pr
   } catch (error) {
     release();
     throw error;
-  }
-}
-
-/** The folder and its missing parents. mkdir's own `recursive` never returns where the system refuses with ENOENT, as in /proc. */
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST' && statSync(folder).isDirectory()) return;
-    if (codeOf(error) !== 'ENOENT' || existsSync(dirname(folder))) throw error;
-    makeFolder(dirname(folder));
-    mkdirSync(folder, { mode: 0o700 });
   }
 }
 

@@ -3,11 +3,12 @@
  * session at the broker, row of `instances` and orders.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, lstatSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, messageOf } from '../errors.ts';
+import { makeFolder } from '../machine/make-folder.ts';
 import { type FileLock, holderOf, tryFileLock } from './file-lock.ts';
 
 const TRIES = 10;
@@ -42,7 +43,7 @@ function lockFolder(dataFolder: string, instance: string): string {
   const refusals: string[] = [];
   for (const folder of [join(dataFolder, 'instances'), ofUser]) {
     try {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      makeFolder(folder);
       // Anybody may make a folder or a link of this name in the temporary folder; a lock there would write where another user points.
       if (folder === ofUser && lstatSync(folder).uid !== uid) throw new Error(`${folder} belongs to another user`);
       accessSync(folder, constants.W_OK);

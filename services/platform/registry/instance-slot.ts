@@ -3,11 +3,12 @@
  * takes the first free slot of its host and data folder. A slot is a file lock, which ends with its process, also after `kill -9`.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError, messageOf } from '../errors.ts';
+import { makeFolder } from '../machine/make-folder.ts';
 import { type FileLock, tryFileLock } from './file-lock.ts';
 
 export interface InstanceSlot {
@@ -66,7 +67,7 @@ function slotOf(folder: string, instance: string, lock: FileLock): InstanceSlot 
 
 function tryLock(folder: string, instance: string): FileLock | undefined {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     return tryFileLock(join(folder, `${instance}.lock`));
   } catch (error) {
     throw new ConfigError(

@@ -1,5 +1,6 @@
-/** Ledgers of any size, made by the server itself (MariaDB's sequence tables): as many rows as that many enqueues would leave. */
+/** Ledgers of any size, made by the server itself: as many rows as that many enqueues would leave. */
 import type { Database } from '../../../services/platform/database/database.ts';
+import { numbers } from '../../support/job-rows.ts';
 import { payload } from '../contenders/contender.ts';
 
 const CHUNK = 10_000;
@@ -13,9 +14,9 @@ interface Chunk {
 async function storeJobs(root: Database, { from, to }: Chunk, first: number): Promise<void> {
   await root.run(
     `INSERT INTO jobs (id, queue, priority, max_attempts, type, symbol, enqueued_at, payload, why, triggered_by)
-     SELECT UNHEX(CONCAT(LPAD(HEX(? + seq DIV 4), 12, '0'), '7', LPAD(HEX(seq MOD 4), 3, '0'), '8', SUBSTR(MD5(seq), 1, 15))),
+     SELECT UNHEX(CONCAT(LPAD(HEX(? + seq DIV 4), 12, '0'), '7', LPAD(HEX(seq MOD 4), 3, '0'), '8', SUBSTR(SHA2(seq, 256), 1, 15))),
             'foreground', 10000 + 9999 - seq MOD 5000, 4, 'fetch', CONCAT('S', seq MOD 500), UTC_TIMESTAMP(3), ?, '{"text":"bench"}', 'user_login'
-       FROM seq_${from}_to_${to}`,
+       FROM ${numbers(from, to)}`,
     [first, JSON.stringify(payload(0))],
   );
 }
@@ -26,7 +27,7 @@ async function store(root: Database, jobs: number, first: number, insert: string
     const to = Math.min(jobs, from + CHUNK) - 1;
     await storeJobs(root, { from, to }, first);
     const lowest = `${(first + from / 4).toString(16).padStart(12, '0')}7`.padEnd(32, '0');
-    await root.run(`${insert} FROM (SELECT * FROM jobs WHERE id >= UNHEX(?) ORDER BY id LIMIT ?) stored`, [lowest, to - from + 1]);
+    await root.run(`${insert} FROM (SELECT * FROM jobs WHERE id >= UNHEX(?) ORDER BY id LIMIT ?) placed`, [lowest, to - from + 1]);
     progress(to + 1);
   }
 }

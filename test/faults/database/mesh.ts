@@ -16,7 +16,7 @@ export interface DatabaseMesh {
 /** Two workers and a scheduler run. `set`: configuration keys of all services. */
 export async function startDatabaseMesh(set: readonly string[] = []): Promise<DatabaseMesh> {
   const mesh = await startTestMesh();
-  const server = { socketPath: mesh.reach.socketPath as string };
+  const server = { port: mesh.databasePort };
   const [first, second] = await Promise.all([startDatabaseProxy(server), startDatabaseProxy(server)]);
   const { user, password, database } = mesh.reach;
   const url = `mysql://${user}:${encodeURIComponent(password)}@127.0.0.1:${first.port},127.0.0.1:${second.port}/${database}`;

@@ -24,7 +24,7 @@ let drop: () => Promise<void>;
 beforeAll(async () => {
   const database = await testDatabase();
   drop = database.drop;
-  proxy = await startDatabaseProxy({ socketPath: inject('databaseServer').socket });
+  proxy = await startDatabaseProxy(inject('databaseServer'));
   shop = openWorkshop({ ...database.options, socketPath: undefined, host: proxy.host, port: proxy.port });
 });
 beforeEach(() => sweep(shop.db));

@@ -6,7 +6,7 @@ import { gatewayMesh } from '../mesh.ts';
 
 let proxy: DatabaseProxy;
 const mesh = gatewayMesh({}, async (direct) => {
-  proxy = await startDatabaseProxy({ socketPath: inject('databaseServer').socket });
+  proxy = await startDatabaseProxy(inject('databaseServer'));
   return { ...direct, socketPath: undefined, host: proxy.host, port: proxy.port, statementSeconds: 3, acquireSeconds: 3 };
 });
 afterAll(() => proxy.close());

@@ -5,7 +5,7 @@ import { complete, fail } from '../../../services/ledger/run/complete.ts';
 import { openItems, recordItems } from '../../../services/ledger/run/items.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
-import { deleteJobs, setJobs } from '../../support/job-rows.ts';
+import { deleteJobs, numbers, setJobs } from '../../support/job-rows.ts';
 import { type Answer, gatewayMesh } from '../mesh.ts';
 
 const mesh = gatewayMesh();
@@ -150,7 +150,7 @@ test('a full queue refuses with the limit named: some of a call are told, all of
   const full = mesh.ledger.queues.foreground;
   await mesh.db.run(
     `INSERT INTO ready (queue, priority, job_id, type, due_at)
-       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full.maxJobs - 1}`,
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM ${numbers(1, full.maxJobs - 1)}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   const { refused } = await vi.waitFor(
@@ -300,7 +300,7 @@ test('of requests that a full queue refuses no callback is kept', async () => {
   const full = mesh.ledger.queues.background_analysis.maxJobs;
   await mesh.db.run(
     `INSERT INTO ready (queue, priority, job_id, type, due_at)
-       SELECT 'background_analysis', 75000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${full}`,
+       SELECT 'background_analysis', 75000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM ${numbers(1, full)}`,
   );
   const callback_url = 'https://example.com/hook';
   const answer = await vi.waitFor(

@@ -3,7 +3,7 @@ import { idToBytes } from '../../../services/ledger/id.ts';
 import { claim } from '../../../services/ledger/run/claim.ts';
 import { complete } from '../../../services/ledger/run/complete.ts';
 import { reportInstance } from '../../../services/platform/registry/instances.ts';
-import { deleteJobs } from '../../support/job-rows.ts';
+import { deleteJobs, numbers } from '../../support/job-rows.ts';
 import { gatewayMesh } from '../mesh.ts';
 import { withoutRankings } from './ranking-rows.ts';
 
@@ -158,7 +158,7 @@ test('a full queue refuses: some of many symbols are named in the answer, all of
   const { maxJobs } = mesh.ledger.queues.foreground;
   await mesh.db.run(
     `INSERT INTO ready (queue, priority, job_id, type, due_at)
-       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM seq_1_to_${maxJobs - 2}`,
+       SELECT 'foreground', 15000, UNHEX(LPAD(HEX(seq), 32, '0')), 'fetch', NOW() + INTERVAL 1 HOUR FROM ${numbers(1, maxJobs - 2)}`,
   );
   // The gateway's own count may be a moment old: what it let in goes, and it is asked again.
   await expect

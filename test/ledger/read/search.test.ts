@@ -9,6 +9,7 @@ import { fail } from '../../../services/ledger/run/complete.ts';
 import type { Database } from '../../../services/platform/database/database.ts';
 import { PermanentError } from '../../../services/platform/errors.ts';
 import { END_STATES, LIVE_STATES } from '../../../services/platform/job-states.ts';
+import { EXPLAIN } from '../../support/database.ts';
 import { ledgerFixture, watched } from '../fixture.ts';
 
 const on = ledgerFixture();
@@ -180,7 +181,7 @@ test('every search walks an index, and sorts nothing but running jobs and those 
   const plans: { sql: string; sorts: boolean; reads: string[] }[] = [];
   const db = watched(on.db, async ({ sql, params }) => {
     if (!/ORDER BY/.test(sql) || /FROM (running|job_states)/.test(sql)) return;
-    const [rows] = await root.query<mysql.RowDataPacket[]>(`EXPLAIN ${sql}`, [...(params ?? [])]);
+    const [rows] = await root.query<mysql.RowDataPacket[]>(`${EXPLAIN} ${sql}`, [...(params ?? [])]);
     plans.push({ sql, sorts: rows.some(({ Extra }) => /filesort/.test(Extra ?? '')), reads: rows.map(({ key }) => key ?? 'none') });
   }) as Database;
   for (const sort of JOB_SORTS) for (const search of [{}, { type: 'fetch' }]) await searchJobs(db, search, { sort, limit: 5 });

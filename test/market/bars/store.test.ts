@@ -9,6 +9,7 @@ import {
   storeBars,
   storeChecks,
 } from '../../../services/market/bars/store.ts';
+import { EXPLAIN } from '../../support/database.ts';
 import { bar, check, EVER, emptyBars, MORNING, NOON } from './rows.ts';
 
 const { db, write } = await emptyBars();
@@ -117,7 +118,7 @@ describe('newest bars', () => {
     const explaining = {
       run: db.run,
       async rows<T>(sql: string, params?: readonly unknown[]): Promise<T[]> {
-        if (sql.includes('FROM bars')) plans.push(...(await db.rows<(typeof plans)[number]>(`EXPLAIN ${sql}`, params)));
+        if (sql.includes('FROM bars')) plans.push(...(await db.rows<(typeof plans)[number]>(`${EXPLAIN} ${sql}`, params)));
         return db.rows(sql, params);
       },
     };

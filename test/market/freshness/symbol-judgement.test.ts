@@ -80,6 +80,16 @@ describe('judged symbols', () => {
     expect((await judge('AAA')).get('AAA')?.signal).toMatchObject({ date: '2026-11-23', signal: 'buy' });
   });
 
+  test('have their indicators in the order of their computation, however the database sorts what it stores', async () => {
+    const values = { macd: 1, rsi14: 2, sma20: 3, bollingerUpper: 4 } as unknown as Analysis['values'];
+    await db.transaction(async (tx) => {
+      await storeChecks(tx, [check('AAPL')]);
+      await storeAnalyses(tx, [analysis('AAPL', { values })]);
+    });
+    const [found] = [...(await judge('AAPL')).values()];
+    expect(Object.keys(found?.signal?.indicators ?? {})).toEqual(['sma20', 'rsi14', 'macd', 'bollingerUpper']);
+  });
+
   test('have an analysis that is stale by its own hours', async () => {
     await db.transaction(async (tx) => {
       await storeChecks(tx, [check('AAA')]);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import type { SourceName } from '../../../services/market/bars/bars.ts';
 import { type BudgetWindow, countRequest, sourceBudget } from '../../../services/market/sources/budget.ts';
 import { ManualClock, systemClock } from '../../../services/platform/clock.ts';
@@ -128,7 +128,7 @@ describe('the window is by the shared clock', () => {
 });
 
 test('is taken over the connections of a service, whose limits and outages are theirs', async () => {
-  const proxy = await startDatabaseProxy({ socketPath: database.options.socketPath as string });
+  const proxy = await startDatabaseProxy(inject('databaseServer'));
   const db = openDatabase({ ...database.options, socketPath: undefined, host: proxy.host, port: proxy.port, statementSeconds: 0.5 });
   const take = budget({ db });
   expect(await spend(take, 4)).toEqual([...times(3, 'ok'), 'source.budget_used_up']);

@@ -12,7 +12,7 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 beforeEach(async () => {
-  const server = { socketPath: inject('databaseServer').socket };
+  const server = inject('databaseServer');
   [first, second] = await Promise.all([startDatabaseProxy(server), startDatabaseProxy(server)]);
   const addresses = [first, second].map(({ host, port }) => ({ host, port }));
   db = openDatabase({ ...database.options, socketPath: undefined, addresses, statementSeconds: 0.5, connectSeconds: 0.5 });

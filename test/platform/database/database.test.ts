@@ -38,14 +38,15 @@ describe('every connection', () => {
     ...{ idle_transaction_timeout: '15', innodb_lock_wait_timeout: '5' },
   };
   const settings =
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len', 'idle_transaction_timeout', 'innodb_lock_wait_timeout')";
-  const settingsOf = async (on: Pick<Database, 'rows'>) =>
-    Object.fromEntries(
-      (await on.rows<{ Variable_name: string; Value: string }>(settings)).map(({ Variable_name, Value }) => [
-        Variable_name.replace('transaction_isolation', 'tx_isolation'),
-        Value,
-      ]),
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'time_zone', 'group_concat_max_len', 'idle_transaction_timeout', 'innodb_lock_wait_timeout', 'wait_timeout')";
+  const settingsOf = async (on: Pick<Database, 'rows'>) => {
+    const found = new Map(
+      (await on.rows<{ Variable_name: string; Value: string }>(settings)).map(({ Variable_name, Value }) => [Variable_name, Value]),
     );
+    // MySQL's names: it ends an idle transaction with the idle connection.
+    const { transaction_isolation, wait_timeout, ...rest } = Object.fromEntries(found);
+    return { tx_isolation: transaction_isolation, idle_transaction_timeout: wait_timeout, ...rest };
+  };
 
   test('of a single statement is READ COMMITTED and UTC, and cuts no text below 16 MB', async () => {
     expect(await settingsOf(db)).toEqual(SETTINGS);

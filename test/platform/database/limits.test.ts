@@ -12,7 +12,7 @@ beforeAll(async () => {
   database = await testDatabase();
 });
 beforeEach(async () => {
-  proxy = await startDatabaseProxy({ socketPath: inject('databaseServer').socket });
+  proxy = await startDatabaseProxy(inject('databaseServer'));
   return () => proxy.close();
 });
 afterAll(() => database.drop());

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Database, openDatabase, type Sql } from '../../../services/platform/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../support/database.ts';
 import { type DatabaseProxy, startDatabaseProxy } from '../../support/database-proxy.ts';
@@ -53,7 +53,7 @@ describe('more than a server takes in one packet', () => {
     ['is cut off', (proxy) => proxy.cutAt(/xxxx/)],
     ['is refused with 1153', (proxy) => proxy.refuse(1153, /xxxx/)],
   ])('is sent in smaller packets after it %s', async (_, strike) => {
-    const proxy = await startDatabaseProxy({ socketPath: server.options.socketPath as string });
+    const proxy = await startDatabaseProxy(inject('databaseServer'));
     const through = openDatabase({ ...server.options, socketPath: undefined, host: proxy.host, port: proxy.port });
     const write = () =>
       through.transaction(async (tx) => {

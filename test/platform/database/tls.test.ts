@@ -89,7 +89,8 @@ test('without an authority of its own the server has to be known to everybody', 
   expect(await ask({ verify: 'authority' }, { host: 'localhost' })).toBe(REFUSED);
 });
 
-test('encryption is never given up: a server without it gets no account', async () => {
+// A MySQL server makes certificates of its own.
+test.skipIf(process.env.STOCKMESH_TEST_SERVER)('encryption is never given up: a server without it gets no account', async () => {
   const { port } = inject('databaseServer');
   for (const verify of ['nothing', 'authority', 'identity'] as const) {
     const failure = await connect({ verify, ca }, { port })

@@ -182,3 +182,11 @@ test('a backup is for its owner only, is recorded, and goes into no folder that 
   expect(row?.folder).toBe(folder);
   await expect(writeBackup(fixture.database.options, folder, {})).rejects.toMatchObject({ code: 'backup.not_empty' });
 });
+
+test('a folder that cannot be made is named at once, also where the system says that its parent is not there', async () => {
+  const never = process.platform === 'linux' ? '/proc/stockmesh-backup' : join(import.meta.filename, 'backup');
+  await expect(writeBackup(fixture.database.options, never, {})).rejects.toMatchObject({
+    code: 'backup.folder',
+    message: expect.stringContaining(never),
+  });
+});

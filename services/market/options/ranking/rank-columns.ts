@@ -34,7 +34,7 @@ const AS_IS = [
   'stop_pct',
   'band',
 ] as const satisfies readonly (keyof Ranked)[];
-const AS_JSON = ['signals', 'marks', 'missing', 'weights'] as const satisfies readonly (keyof Ranked)[];
+const AS_JSON = ['signals', 'marks', 'missing'] as const satisfies readonly (keyof Ranked)[];
 
 /** A rank as it is read, with the moment of its run and the owner of its position. */
 export interface StoredRank extends Ranked {
@@ -47,6 +47,7 @@ export const RANK_COLUMNS: readonly string[] = [
   ...AS_IS,
   ...SCORES,
   ...AS_JSON,
+  'weights',
   'position',
   'quoted_at',
   'data_quality',
@@ -56,7 +57,7 @@ export const RANK_COLUMNS: readonly string[] = [
   'run_at',
 ];
 
-const TEXTS: readonly string[] = [...AS_JSON, 'blocks'];
+const TEXTS: readonly string[] = [...AS_JSON, 'weights', 'blocks'];
 
 /** The same for a SELECT. JSON as text: parsing it the driver's way, which keeps large integers exact, took three quarters of the time of reading 50 ranks. */
 export const RANK_SELECT = RANK_COLUMNS.map((name) =>
@@ -68,6 +69,7 @@ export function rankValues(rank: Ranked, symbol: string, userId: string | null, 
     ...AS_IS.map((name) => rank[name]),
     ...SCORES.map((name) => rank[name]),
     ...AS_JSON.map((name) => JSON.stringify(rank[name])),
+    JSON.stringify(Object.entries(rank.weights).map(([name, used]) => [name, Object.entries(used)])),
     rank.position ?? '',
     new Date(rank.quoted_at),
     rank.data_quality,
@@ -91,10 +93,17 @@ export function rankOf(row: RankRow, parse: (json: unknown) => unknown): StoredR
     ...(parse(row.blocks) as object),
     // Null in ranks of earlier versions.
     ...Object.fromEntries(AS_JSON.map((name) => [name, parse(row[name]) ?? []])),
+    weights: weightsOf(parse(row.weights)),
     data_quality: Number(row.data_quality),
     run_at: row.run_at,
     user_id: row.user_id,
   } as StoredRank;
+}
+
+/** The weights as they are stored: pairs, since MySQL sorts the keys of an object and an explanation goes by their order. Of earlier versions: the object itself. */
+function weightsOf(kept: unknown): Ranked['weights'] {
+  if (!Array.isArray(kept)) return kept as Ranked['weights'];
+  return Object.fromEntries((kept as [string, [string, number][]][]).map(([name, used]) => [name, Object.fromEntries(used)]));
 }
 
 function pick(row: RankRow, names: readonly string[]): Record<string, unknown> {

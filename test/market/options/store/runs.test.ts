@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { SORTS } from '../../../../services/market/options/ranking/rank-columns.ts';
+import { RANK_COLUMNS, type RankRow, rankOf, rankValues, SORTS } from '../../../../services/market/options/ranking/rank-columns.ts';
 import { explainLines } from '../../../../services/market/options/ranking/why.ts';
 import { MODES, type Mode } from '../../../../services/market/options/scoring/parts.ts';
 import { readIvHistory, storeIvs } from '../../../../services/market/options/store/past.ts';
@@ -25,6 +25,23 @@ test.each(MODES)('every number of a %s run comes back as it was ranked, and expl
   expect(page.run).toMatchObject({ mode, total: stored.ranked.total, eligible: stored.ranked.eligible, reasons: stored.ranked.reasons });
   expect(page.ranks.map(({ run_at: _, user_id: __, ...rank }) => rounded(rank))).toEqual(stored.ranked.ranks.map(rounded));
   expect(page.ranks.map(explainLines)).toEqual(stored.ranked.ranks.map(explainLines));
+});
+
+test.each(MODES)('a %s rank explains itself in the same order where the database sorts the keys of JSON, as MySQL does', (mode) => {
+  const sorted = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sorted);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1))
+        .map(([key, one]) => [key, sorted(one)]),
+    );
+  };
+  for (const rank of inventRun(mode).ranked.ranks) {
+    const values = rankValues(rank, 'ACME', null, RUN_AT);
+    const row = Object.fromEntries(RANK_COLUMNS.map((name, index) => [name, values[index]])) as RankRow;
+    expect(explainLines(rankOf(row, (json) => sorted(JSON.parse(json as string))))).toEqual(explainLines(rank));
+  }
 });
 
 test('a run takes the place of the one before at once, and other modes and symbols keep theirs', async () => {

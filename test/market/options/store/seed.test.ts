@@ -71,7 +71,7 @@ test('a day without a volatility is a day of contracts alone', async () => {
 test('the rankings of the symbol stand for no request any more, those of others and its fetches do', async () => {
   const keys = ['rank:AAPL:entry', 'rank:AAPL:exit:0123', 'rank:AAPLX:entry', 'rank:AAP:entry', 'fetch:AAPL:bars'];
   for (const key of keys)
-    await db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES (?, UNHEX(MD5(?)), NOW(3))', [key, key]);
+    await db.run('INSERT INTO dedupe_windows (dedupe_key, job_id, until) VALUES (?, UNHEX(LEFT(SHA2(?, 256), 32)), NOW(3))', [key, key]);
   write('a.csv', '2026-03-06T20:30:00Z');
   await seed();
   const left = await db.rows<{ dedupe_key: string }>('SELECT dedupe_key FROM dedupe_windows');
