@@ -1,21 +1,9 @@
-import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const all = ['test/**/*.test.ts'];
-/**
- * They close what they open and leave nothing global changed, so a worker takes one after the other and loads their modules once. Not those of the ledger and of the
- * scheduler: a process gives ids that ascend, so after a file with a late clock the jobs of one with an early clock would be younger than they are.
- */
-const FOLDERS =
-  'test/{broker,client,gateway,history,job-types,logins,market,model,notifier,picks,platform,portfolio-priority,worker}/**/*.test.ts';
-/** Their fixture makes its mesh when it is loaded. */
-const LOADED_ANEW = ['test/job-types/llm-analysis/**'];
-/** A module that is mocked must not have been loaded by a file before. */
-const mocksModules = (file: string): boolean => /\bvi\.(do)?mock\(/i.test(readFileSync(file, 'utf8'));
-const together = globSync(FOLDERS, { cwd: import.meta.dirname, exclude: LOADED_ANEW }).filter(
-  (file) => !mocksModules(`${import.meta.dirname}/${file}`),
-);
+/** They close what they open and change nothing global, so a worker takes one after the other and loads their modules once. */
+const together = ['test/gateway/**/*.test.ts', 'test/market/**/*.test.ts', 'test/picks/**/*.test.ts'];
 
 const common = {
   // For the workers and all that they start: what is compiled once is compiled for every file and every service.
