@@ -6,7 +6,7 @@ import { accountsOf, loadAccess } from '../../../broker/access.ts';
 import type { BrokerLimits } from '../../../broker/edge/limits.ts';
 import { startBroker } from '../../../broker/embedded.ts';
 import { type EmbeddedDatabase, startDatabase } from '../../../sql/embedded.ts';
-import { migrateUp } from '../../../sql/migrate.ts';
+import { assertSchemaCurrent, migrateUp } from '../../../sql/migrate.ts';
 import { storeKey } from '../../gateway/auth/keys.ts';
 import { nowOf } from '../../ledger/job.ts';
 import { importOnce } from '../../market/portfolios/import.ts';
@@ -17,7 +17,7 @@ import { type Config, type LoadedConfig, leaseSeconds, type Override } from '../
 import { type DatabaseRole, databaseOptions, removeRuntime, usesEmbedded, writeRuntime } from '../../platform/connections.ts';
 import { type Database, type DatabaseOptions, openDatabase } from '../../platform/database/database.ts';
 import { databaseClock } from '../../platform/database-clock.ts';
-import { ConfigError, isDatabaseAway, messageOf } from '../../platform/errors.ts';
+import { ConfigError, codeOf, isDatabaseAway, messageOf } from '../../platform/errors.ts';
 import { createLogger, type Logger } from '../../platform/log/log.ts';
 import { rotatingFile } from '../../platform/log/log-file.ts';
 import { watchCertificate } from '../../platform/machine/certificate.ts';
@@ -217,18 +217,40 @@ async function startEmbeddedDatabase({ loaded, folder, steps, log, undo }: Start
   return kept.first;
 }
 
-/** Migrations, the operator's key and, in the demo environment, its portfolios. */
-async function prepareDatabase({ loaded, folder, steps }: Start, embedded: EmbeddedDatabase | undefined): Promise<void> {
-  const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
-  await steps.run('migrations', async () => {
-    const applied = await migrateUp(database('migrate'), { aliveSeconds: leaseSeconds(loaded.config) }).catch((error: unknown) => {
-      if (!isDatabaseAway(error)) throw error;
+/** The server's numbers for an account that may not do this. */
+const DENIED = new Set([1044, 1142, 1227]);
+
+/** Of a configured database, whose account may be that of the services: it needs no right to change tables while the schema is current. */
+async function migratedElsewhere(options: DatabaseOptions, migrate: () => Promise<string[]>): Promise<string[]> {
+  const db = openDatabase({ ...options, maxConnections: 1 });
+  try {
+    // Of a later build: refused as everywhere where migrations are applied.
+    return (await assertSchemaCurrent(db)).length === 0 ? [] : await migrate();
+  } catch (error) {
+    if (isDatabaseAway(error))
       throw new ConfigError(
         'mesh.database_unreachable',
         `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,
         { cause: error },
       );
+    if (codeOf(error) !== 'schema.older') throw error;
+    return await migrate().catch((failure: unknown) => {
+      if (!DENIED.has((failure as { errno?: number }).errno ?? 0)) throw failure;
+      throw new ConfigError('schema.older', `${messageOf(error)} with the account that may change tables (${messageOf(failure)})`, {
+        cause: failure,
+      });
     });
+  } finally {
+    await db.close();
+  }
+}
+
+/** Migrations, the operator's key and, in the demo environment, its portfolios. */
+async function prepareDatabase({ loaded, folder, steps }: Start, embedded: EmbeddedDatabase | undefined): Promise<void> {
+  const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
+  await steps.run('migrations', async () => {
+    const migrate = () => migrateUp(database('migrate'), { aliveSeconds: leaseSeconds(loaded.config) });
+    const applied = await (embedded === undefined ? migratedElsewhere(database('service'), migrate) : migrate());
     await embedded?.grantReading();
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });

@@ -9,6 +9,7 @@ import { databaseOptions, findRuntime } from '../../../services/platform/connect
 import { type Database, openDatabase } from '../../../services/platform/database/database.ts';
 import { openDataFolder } from '../../../services/platform/machine/datafolder.ts';
 import { assertPortFree, freePort } from '../../../services/platform/machine/ports.ts';
+import { migrateUp } from '../../../sql/migrate.ts';
 import { findServer } from '../../../sql/running-server.ts';
 import { testDatabase } from '../../support/database.ts';
 import { stockmesh } from '../command-line.ts';
@@ -249,6 +250,28 @@ test('a configured database that refuses the account is not called away', async 
     code: 'ER_ACCESS_DENIED_ERROR',
   });
 });
+
+test("over a configured database that is current the services' account is enough; one that lacks migrations is named with the way out", async () => {
+  const database = await testDatabase({ migrated: false });
+  onTestFinished(() => database.drop());
+  const start = async (name: string) =>
+    starting({
+      data: join(folder, name),
+      env: 'demo',
+      set: [`database.url=${database.url}`],
+      mqttPort: await freePort(),
+      httpPort: await freePort(),
+    });
+  await expect(start('older')).rejects.toMatchObject({
+    code: 'schema.older',
+    message: expect.stringMatching(
+      /^the database lacks \d+ of \d+ migrations .*run "npx stockmesh migrate up" with the account that may change tables \(CREATE command denied/,
+    ),
+  });
+  await migrateUp(database.migrate);
+  const { mesh } = await start('current');
+  await mesh.stop();
+}, 60_000);
 
 test('one name for several workers is refused before anything begins', async () => {
   const data = join(folder, 'none');
