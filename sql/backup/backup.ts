@@ -37,7 +37,10 @@ async function write(options: DatabaseOptions, path: string, configuration: unkn
   try {
     makeFolder(path);
   } catch (error) {
-    throw new ConfigError('backup.folder', `${path} cannot be made (${messageOf(error)}): name a folder where this user may make one`);
+    if (codeOf(error) === 'ENOSPC') throw error;
+    throw new ConfigError('backup.folder', `${path} cannot be made (${messageOf(error)}): name a folder where this user may make one`, {
+      cause: error,
+    });
   }
   if (readdirSync(path).length > 0)
     throw new ConfigError(

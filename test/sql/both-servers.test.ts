@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 const root = join(import.meta.dirname, '../..');
 const statements = globSync('services/**/*.ts', { cwd: root })
   .filter((file) => !file.includes('node_modules'))
-  .flatMap((file) => (readFileSync(join(root, file), 'utf8').match(/`[^`]*`/g) ?? []).map((sql) => ({ file, sql })));
+  .flatMap((file) => (readFileSync(join(root, file), 'utf8').match(/`[^`]*`|'[^'\n]*'|"[^"\n]*"/g) ?? []).map((sql) => ({ file, sql })));
 
 test('a list of JSON that is locked with the rows it is joined to is a derived table: MySQL refuses it otherwise (3569)', () => {
   const locked = statements.filter(({ sql }) => /JSON_TABLE\(/.test(sql) && /FOR UPDATE|LOCK IN SHARE MODE/.test(sql));

@@ -223,26 +223,20 @@ const DENIED = new Set([1044, 1142, 1227]);
 /** Of a configured database, whose account may be that of the services: it needs no right to change tables while the schema is current. */
 async function migratedElsewhere(options: DatabaseOptions, migrate: () => Promise<string[]>): Promise<string[]> {
   const db = openDatabase({ ...options, maxConnections: 1 });
+  let lacks = '';
   try {
-    // Of a later build: refused as everywhere where migrations are applied.
-    return (await assertSchemaCurrent(db)).length === 0 ? [] : await migrate();
+    // A schema of a later build is refused by `migrate`, as everywhere where migrations are applied.
+    if ((await assertSchemaCurrent(db)).length === 0) return [];
   } catch (error) {
-    if (isDatabaseAway(error))
-      throw new ConfigError(
-        'mesh.database_unreachable',
-        `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,
-        { cause: error },
-      );
     if (codeOf(error) !== 'schema.older') throw error;
-    return await migrate().catch((failure: unknown) => {
-      if (!DENIED.has((failure as { errno?: number }).errno ?? 0)) throw failure;
-      throw new ConfigError('schema.older', `${messageOf(error)} with the account that may change tables (${messageOf(failure)})`, {
-        cause: failure,
-      });
-    });
+    lacks = messageOf(error);
   } finally {
     await db.close();
   }
+  return migrate().catch((error: unknown) => {
+    if (!DENIED.has((error as { errno?: number }).errno ?? 0)) throw error;
+    throw new ConfigError('schema.older', `${lacks} with the account that may change tables (${messageOf(error)})`, { cause: error });
+  });
 }
 
 /** Migrations, the operator's key and, in the demo environment, its portfolios. */
@@ -250,7 +244,14 @@ async function prepareDatabase({ loaded, folder, steps }: Start, embedded: Embed
   const database = (role: DatabaseRole): DatabaseOptions => embedded?.options(role) ?? databaseOptions(loaded.config, folder.path, role);
   await steps.run('migrations', async () => {
     const migrate = () => migrateUp(database('migrate'), { aliveSeconds: leaseSeconds(loaded.config) });
-    const applied = await (embedded === undefined ? migratedElsewhere(database('service'), migrate) : migrate());
+    const applied = await (embedded === undefined ? migratedElsewhere(database('service'), migrate) : migrate()).catch((error: unknown) => {
+      if (!isDatabaseAway(error)) throw error;
+      throw new ConfigError(
+        'mesh.database_unreachable',
+        `the configured database cannot be reached (${messageOf(error)}): start it, or correct database.* ("${COMMAND} config show database" lists them)`,
+        { cause: error },
+      );
+    });
     await embedded?.grantReading();
     return applied.length === 0 ? undefined : `applied ${applied.join(', ')}`;
   });
