@@ -108,8 +108,12 @@ export async function faultsAfter(db: Database, symbols: number, newest: string)
     [newest],
   );
   const [analyses] = await db.rows<{ analyses: number }>('SELECT COUNT(*) AS analyses FROM analyses');
+  const ended = await db.rows<{ outcome: string; code: string | null; reason: string | null; times: number }>(
+    "SELECT outcome, code, reason, COUNT(*) AS times FROM job_attempts WHERE outcome <> 'completed' GROUP BY outcome, code, reason ORDER BY times DESC LIMIT 3",
+  );
+  const why = ended.map(({ outcome, code, reason, times }) => `; ${times} attempts: ${outcome}, ${code}, ${reason}`).join('');
   return [
-    ...(found === wanted ? [] : [`jobs: ${found}; wanted: ${wanted}`]),
+    ...(found === wanted ? [] : [`jobs: ${found}; wanted: ${wanted}${why}`]),
     ...(stale?.symbols === 0 ? [] : [`${stale?.symbols} symbols are not fresh`]),
     ...(analyses?.analyses === symbols ? [] : [`${analyses?.analyses} analyses of ${symbols}`]),
   ];
