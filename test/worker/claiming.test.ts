@@ -196,6 +196,25 @@ describe('announcements and polling', () => {
     looks.mockRestore();
   });
 
+  test('while another transaction holds all that is ready, a worker looks for it less and less often', async () => {
+    const [id] = await shop.enqueue({});
+    const claims = vi.spyOn(shop.db, 'rows');
+    const looks = (): number => claims.mock.calls.filter(([sql]) => sql.includes('FROM ready')).length;
+    let took = 0;
+    await shop.db.transaction(async (tx) => {
+      await tx.rows('SELECT 1 FROM ready WHERE job_id = ? FOR UPDATE', [idToBytes(id!)]);
+      shop.worker([fetching(async () => nothing)], { overrides: { 'worker.poll_interval': 3600 } });
+      await expect.poll(looks, { interval: 1 }).toBeGreaterThanOrEqual(1);
+      const first = performance.now();
+      await expect.poll(looks, { interval: 1 }).toBeGreaterThanOrEqual(9);
+      took = performance.now() - first;
+    });
+    // 5, 10, 20 and five times 40 ms; with 5 ms each time 40.
+    expect(took).toBeGreaterThan(200);
+    await shop.reaches(id!, 'completed');
+    claims.mockRestore();
+  });
+
   test('an announcement wakes a worker that polls once an hour', async () => {
     const broker = closing(await startEmbedded());
     const bus = openBus(broker.port, { service: 'worker' });
