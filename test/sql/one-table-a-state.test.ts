@@ -5,6 +5,7 @@ import { connectionOptions, type Database, openDatabase } from '../../services/p
 import { JOB_STATES } from '../../services/platform/job-states.ts';
 import { migrateDown, migrateUp, migrations } from '../../sql/migrate.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { longTest } from '../support/long.ts';
 
 const NAME = 'one_table_a_state';
 const all = await migrations();
@@ -113,15 +114,89 @@ test('cut after any of its statements, it goes on when it is run again', async (
   }
 });
 
-test('the command applies it to the rows that are there, and takes it back', async () => {
-  const before = await db.rows(OLD);
+/** The versions before it are on record, as the command leaves them. */
+async function recordEarlier(): Promise<void> {
   await connection.query(
     'CREATE TABLE IF NOT EXISTS schema_migrations (version INT NOT NULL PRIMARY KEY, name VARCHAR(64) NOT NULL, checksum CHAR(16) NOT NULL, applied_at DATETIME(3) NOT NULL)',
   );
   for (const { version, name, checksum } of all.slice(0, at))
     await db.run('INSERT INTO schema_migrations VALUES (?, ?, ?, UTC_TIMESTAMP(3))', [version, name, checksum]);
+}
+
+test('the command applies it to the rows that are there, and takes it back', async () => {
+  const before = await db.rows(OLD);
+  await recordEarlier();
   await migrateUp(database.migrate);
   expect(await db.rows(NEW)).toEqual(before);
   await migrateDown(database.migrate, all.length - at);
   expect(await db.rows(OLD)).toEqual(before);
 });
+
+/** Copies of the ready job and of the completed one, 1,000,000 of each, with ids, keys and details of their own. */
+async function addMillions(): Promise<void> {
+  const digits = Array.from(
+    { length: 6 },
+    (_, place) =>
+      `(SELECT 0 n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9) d${place}`,
+  );
+  const number = digits.map((_, place) => `d${place}.n * ${10 ** place}`).join(' + ');
+  const copied = `j.queue, j.state, j.priority, j.attempt, j.max_attempts, j.due_at, j.type, j.symbol, j.user_id, j.worker_id, j.enqueued_at, j.started_at, j.ended_at`;
+  for (const [mark, state] of ['ready', 'completed'].entries()) {
+    const id = `UNHEX(CONCAT('0${mark + 8}', LPAD(HEX(${number} + 1), 30, '0')))`;
+    await connection.query(
+      `INSERT INTO jobs (id, ${copied.replaceAll('j.', '')}, dedupe_key)
+       SELECT ${id}, ${copied}, CONCAT('many:${state}:', ${number}) FROM jobs j JOIN ${digits.join(' JOIN ')} WHERE j.state = ? AND j.dedupe_key LIKE 'fetch:%'`,
+      [state],
+    );
+  }
+  await connection.query(
+    'INSERT INTO job_details (job_id, payload, why, triggered_by) SELECT id, \'{"symbol":"AAPL"}\', \'{"text":"why"}\', \'user_login\' FROM jobs WHERE dedupe_key LIKE \'many:%\'',
+  );
+  await connection.query(
+    "INSERT INTO job_results (job_id, result) SELECT id, '{\"rows\":3}' FROM jobs WHERE dedupe_key LIKE 'many:completed:%'",
+  );
+}
+
+const MILLIONS_MS = 900_000;
+
+longTest(
+  '1,000,000 waiting and 1,000,000 ended jobs are moved in under two minutes, by a command that was killed once',
+  { timeout: MILLIONS_MS },
+  async () => {
+    await recordEarlier();
+    await addMillions();
+    const started = performance.now();
+    const cut = expect(migrateUp(database.migrate)).rejects.toThrow();
+    await expect
+      .poll(
+        async () =>
+          (await db.rows("SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'ready'")).length,
+        { timeout: MILLIONS_MS },
+      )
+      .toBe(1);
+    const root = await mysql.createConnection(connectionOptions(database.root));
+    await expect
+      .poll(
+        async () => {
+          const [rows] = await root.query(
+            "SELECT id FROM information_schema.processlist WHERE db = ? AND info LIKE 'INSERT%' AND time >= 2",
+            [database.options.database],
+          );
+          for (const { id } of rows as { id: number }[]) await root.query('KILL ?', [id]);
+          return (rows as unknown[]).length;
+        },
+        { timeout: MILLIONS_MS },
+      )
+      .toBe(1);
+    await cut;
+    await root.end();
+    await migrateUp(database.migrate);
+    const seconds = (performance.now() - started) / 1000;
+    const [count] = await db.rows(
+      "SELECT (SELECT COUNT(*) FROM ready) AS ready, (SELECT COUNT(*) FROM ended WHERE state = 'completed') AS completed, (SELECT COUNT(*) FROM jobs) AS jobs",
+    );
+    expect(count).toEqual({ ready: 1_000_001, completed: 1_000_001, jobs: 2_000_000 + JOB_STATES.length });
+    console.log(`1,000,000 waiting and 1,000,000 ended jobs: ${seconds.toFixed(0)} s`);
+    expect(seconds).toBeLessThan(120);
+  },
+);
