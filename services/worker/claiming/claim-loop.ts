@@ -14,7 +14,7 @@ import { MOST_AHEAD } from './claim-ahead.ts';
 
 /**
  * A claim that met rows locked by another transaction is repeated after so many milliseconds, and after twice as many each time that it still finds nothing: a burst of logins may
- * hold the few jobs that are ready for half a second. Repeated every 5 ms by two workers, such claims were a quarter of the burst's statements.
+ * hold the few jobs that are ready for half a second. Repeated every 5 ms by two workers, such claims were a fifth of the burst's statements.
  */
 const UNDECIDED_MS = 5;
 const MOST_UNDECIDED_MS = 40;
