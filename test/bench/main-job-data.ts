@@ -96,10 +96,12 @@ function lastSessions() {
   return { newest: latest, before: now.since(latest.open).total('hours') < 1 ? usCalendar.previous(before.date) : before };
 }
 
-/** What has to be true afterwards; a sentence for everything that is not. */
+/** What has to be true afterwards; a sentence for everything that is not. An attempt that was handed back before it began is none: a busy worker claims ahead. */
 export async function faultsAfter(db: Database, symbols: number, newest: string): Promise<string[]> {
   const jobs = await db.rows<{ type: string; state: string; jobs: number; attempts: string }>(
-    'SELECT type, state, COUNT(*) AS jobs, CAST(SUM(attempt) AS CHAR) AS attempts FROM job_states GROUP BY type, state ORDER BY type, state',
+    `SELECT type, state, COUNT(*) AS jobs,
+            CAST(SUM(attempt - (SELECT COUNT(*) FROM job_attempts a WHERE a.job_id = s.id AND a.code = 'worker.busy')) AS CHAR) AS attempts
+       FROM job_states s GROUP BY type, state ORDER BY type, state`,
   );
   const found = jobs.map(({ type, state, jobs: count, attempts }) => `${count} ${type} ${state} in ${attempts} attempts`).join(', ');
   const wanted = ['analysis', 'fetch'].map((type) => `${symbols} ${type} completed in ${symbols} attempts`).join(', ');
@@ -108,10 +110,10 @@ export async function faultsAfter(db: Database, symbols: number, newest: string)
     [newest],
   );
   const [analyses] = await db.rows<{ analyses: number }>('SELECT COUNT(*) AS analyses FROM analyses');
-  const ended = await db.rows<{ outcome: string; code: string | null; reason: string | null; times: number }>(
-    "SELECT outcome, code, reason, COUNT(*) AS times FROM job_attempts WHERE outcome <> 'completed' GROUP BY outcome, code, reason ORDER BY times DESC LIMIT 3",
+  const incomplete = await db.rows<{ outcome: string; code: string | null; reason: string | null; times: number }>(
+    'SELECT outcome, code, reason, COUNT(*) AS times FROM job_attempts GROUP BY outcome, code, reason ORDER BY times DESC LIMIT 3',
   );
-  const why = ended.map(({ outcome, code, reason, times }) => `; ${times} attempts: ${outcome}, ${code}, ${reason}`).join('');
+  const why = incomplete.map(({ outcome, code, reason, times }) => `; ${times} attempts: ${outcome}, ${code}, ${reason}`).join('');
   return [
     ...(found === wanted ? [] : [`jobs: ${found}; wanted: ${wanted}${why}`]),
     ...(stale?.symbols === 0 ? [] : [`${stale?.symbols} symbols are not fresh`]),

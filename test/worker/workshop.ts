@@ -73,6 +73,9 @@ export interface Workshop {
 /** For the names of the workers. */
 let started = 0;
 
+/** Ends the workers of the present test, by their database. */
+const ending = new WeakMap<Database, (() => Promise<void>)[]>();
+
 /** A bus that reaches nobody: polling finds the jobs. */
 export const offline = { publish: async () => {}, state: 'offline' as const };
 
@@ -116,7 +119,13 @@ export function openWorkshop(database: DatabaseOptions, overrides: Overrides = {
         now,
       });
       // Not by a hook of this module: where files share their modules it would be that of the first file alone, and a worker of one test would take the jobs of the next.
-      onTestFinished(() => worker.drain(0));
+      let drained: Promise<void> | undefined;
+      const end = (): Promise<void> => {
+        drained ??= worker.drain(0);
+        return drained;
+      };
+      ending.set(db, [...(ending.get(db) ?? []), end]);
+      onTestFinished(end);
       return worker;
     },
     async enqueue(...requests) {
@@ -182,8 +191,13 @@ function request(changes: Partial<JobRequest>): JobRequest {
   };
 }
 
-/** Empties the tables that jobs and bars are in. */
+/**
+ * Ends the workers of the test and empties the tables that jobs and bars are in. `afterEach` runs before `onTestFinished`: a worker that was still there claimed a job between the
+ * look at `running` and the end of `ready`, and stored its rows in the next test.
+ */
 export async function sweep(db: Database): Promise<void> {
+  for (const end of ending.get(db) ?? []) await end();
+  ending.delete(db);
   const tables = ['jobs', ...TABLES_BY_JOB, 'user_slots', 'slot_waits'];
   await emptyTables(db, [...tables, 'bars', 'corporate_actions', 'symbols', 'symbol_failures', 'analyses']);
 }
